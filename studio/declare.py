@@ -32,4 +32,6 @@ def setting(
         advanced: folded away in forms.
         bounds: pydantic's own (ge, gt, le, lt, ...).
     """
-    return Field(default, title=title, description=help, json_schema_extra={"unit": unit, "advanced": advanced}, **bounds)
+    return Field(
+        default, title=title, description=help, json_schema_extra={"unit": unit, "advanced": advanced}, **bounds
+    )

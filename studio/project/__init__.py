@@ -1,0 +1,1 @@
+"""Folders on disk: projects, runs, journals, shareable bundles, and the worker processes that fill them."""
