@@ -17,7 +17,7 @@ def setting(
     default: Any,
     *,
     title: str,
-    help: str,  # noqa: A002 - the field's word for it, everywhere
+    help: str,
     unit: str = "",
     advanced: bool = False,
     **bounds: Any,

@@ -1,4 +1,4 @@
-"""Finds units (methods, formats, objectives, optimizers, jobs, commands) by walking their package: one file adds one."""
+"""Finds units (methods, formats, objectives, optimizers, jobs) by walking their package: one file adds one."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -77,10 +78,8 @@ class JobProcess:
         """End the worker: its stdin closes, which cancels it; after the timeout it is killed."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):  # it left with our last words unread
                     stream.close()
-                except BrokenPipeError:
-                    pass  # it left with our last words unread
         try:
             self._process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,160 @@
+"""Facts of a model folder, read from its config and safetensors headers: no torch, milliseconds."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.errors import UserError
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What can be known of a model without loading it.
+
+    Attributes:
+        folder: where it lies.
+        architecture: the first entry of `architectures` ("LlamaForCausalLM"), "" when not said.
+        num_parameters: numbers stored in its safetensors files.
+        weight_bytes: bytes they take on disk.
+        context_length: positions it was made for, 0 when not said.
+        num_layers, hidden_size, vocab_size: 0 when not said.
+        has_tokenizer, has_chat_template: whether the folder brings them.
+        config: the whole config, text part (multi-modal configs nest it).
+    """
+
+    folder: Path
+    architecture: str
+    num_parameters: int
+    weight_bytes: int
+    context_length: int
+    num_layers: int
+    hidden_size: int
+    vocab_size: int
+    has_tokenizer: bool
+    has_chat_template: bool
+    config: dict[str, Any]
+
+
+def read_facts(folder: Path) -> ModelFacts:
+    """Read a model folder's facts.
+
+    Raises:
+        UserError: no config, a damaged one, no usable weights.
+    """
+    config = read_json(folder / "config.json", "This is not a model folder: it has no config.json.")
+    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    assert isinstance(text, dict)
+    shapes = tensor_headers(folder)
+    names = {path.name for path in folder.iterdir()}
+    return ModelFacts(
+        folder=folder,
+        architecture=str((config.get("architectures") or [""])[0]),
+        num_parameters=sum(_count(header["shape"]) for header in shapes.values()),
+        weight_bytes=sum(header["data_offsets"][1] - header["data_offsets"][0] for header in shapes.values()),
+        context_length=int(text.get("max_position_embeddings") or text.get("n_positions") or 0),
+        num_layers=int(text.get("num_hidden_layers") or text.get("n_layer") or 0),
+        hidden_size=int(text.get("hidden_size") or text.get("n_embd") or 0),
+        vocab_size=int(text.get("vocab_size") or 0),
+        has_tokenizer=bool(names & {"tokenizer.json", "tokenizer.model", "vocab.json"}),
+        has_chat_template="chat_template.jinja" in names or "chat_template" in _tokenizer_config(folder),
+        config=config,
+    )
+
+
+def tensor_headers(folder: Path) -> dict[str, dict[str, Any]]:
+    """Name -> {dtype, shape, data_offsets, file} of every tensor in the folder's safetensors files.
+
+    Raises:
+        UserError: no safetensors, a missing shard, a damaged header, or only pickled weights.
+    """
+    headers: dict[str, dict[str, Any]] = {}
+    for path in weight_files(folder):
+        for name, header in read_safetensors_header(path).items():
+            headers[name] = {**header, "file": path.name}
+    return headers
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model folder, in order.
+
+    Raises:
+        UserError: there are none, or shards that the index names are missing.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = sorted(set(read_json(index, "").get("weight_map", {}).values()))
+        missing = [shard for shard in shards if not (folder / shard).is_file()]
+        if missing or not shards:
+            have = len(shards) - len(missing)
+            raise UserError(
+                f"The model's files are incomplete: {have} of {len(shards)} weight files are there.",
+                f"Download it again; missing: {', '.join(missing[:3]) or 'all'}.",
+            )
+        return [folder / shard for shard in shards]
+    files = sorted(folder.glob("*.safetensors"))
+    if files:
+        return files
+    if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
+        raise UserError(
+            f"{folder.name} holds only pickled weights (.bin, .pt), which can run code when they are opened.",
+            "Convert them to safetensors, or take a copy of the model that has them.",
+        )
+    raise UserError(f"{folder.name} has no weights: no .safetensors file is in it.", "Choose a complete model folder.")
+
+
+def read_safetensors_header(path: Path) -> dict[str, dict[str, Any]]:
+    """The header of one safetensors file, without `__metadata__`.
+
+    Raises:
+        UserError: the file is cut off or is no safetensors file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        if length > min(size - 8, 100_000_000):
+            raise UserError(f"{path.name} is damaged or cut off: its header does not fit.", "Download it again.")
+        try:
+            header = json.loads(file.read(length))
+        except ValueError as error:
+            raise UserError(f"{path.name} is no safetensors file: its header is not readable.") from error
+    header.pop("__metadata__", None)
+    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if 8 + length + end > size:
+        raise UserError(
+            f"{path.name} is cut off: {size} of {8 + length + end} bytes are there.", "Download the model again."
+        )
+    return dict(header)
+
+
+def read_json(path: Path, missing: str) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        UserError: it is not there (`missing` says what that means), or is no JSON object.
+    """
+    if not path.is_file():
+        raise UserError(missing or f"{path.name} is missing.", f"Looked in {path.parent}.")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: it is not readable as JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} should hold a JSON object, it holds a {type(value).__name__}.")
+    return value
+
+
+def _count(shape: list[int]) -> int:
+    total = 1
+    for length in shape:
+        total *= length
+    return total
+
+
+def _tokenizer_config(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    return read_json(path, "") if path.is_file() else {}
