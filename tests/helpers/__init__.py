@@ -1,0 +1,1 @@
+"""Builders shared by tests. Import as `from tests.helpers.toy_models import make_toy`."""
