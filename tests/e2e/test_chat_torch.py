@@ -1,4 +1,4 @@
-"""Answers in torch: the same tokens as transformers' own generate, whole characters, settings that mean what they say."""
+"""Answers in torch: the same tokens as transformers' generate, whole characters, settings that mean what they say."""
 
 from __future__ import annotations
 
