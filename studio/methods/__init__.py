@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class MethodParams(Settings):
     """Base of every method's settings. `key` names the method."""
 
-    key: str
+    key: str = ""
 
 
 @dataclass(frozen=True)

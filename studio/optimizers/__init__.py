@@ -13,7 +13,7 @@ from studio.units import Registry
 class OptimizerParams(Settings):
     """Base of every optimizer's settings. `key` names the optimizer."""
 
-    key: str
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,18 @@ def main() -> int:
     faulthandler.enable()
     wire = _take_stdout()
     context = Context(emit=_Sender(wire))
-    threading.Thread(target=_listen, args=(context,), daemon=True, name="stdin").start()
-    return run_job(sys.argv[1], json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}, context)
+    key, arguments = sys.argv[1], json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+    with context.closing:
+        return run_job(key, arguments, context)
 
 
 def run_job(key: str, arguments: dict[str, object], context: Context) -> int:
     """Run one job and say its last word."""
     try:
-        JOBS.get(key).run(context, arguments)
+        job = JOBS.get(key)
+        if job.listens:
+            threading.Thread(target=_listen, args=(context,), daemon=True, name="stdin").start()
+        last = job.run(context, arguments) or events.Done()
     except Cancelled:
         context.emit(events.Done(reason="cancelled"))
         return 130
@@ -42,7 +46,7 @@ def run_job(key: str, arguments: dict[str, object], context: Context) -> int:
         traceback.print_exc()
         context.emit(failure(error))
         return 1
-    context.emit(events.Done())
+    context.emit(last)
     return 0
 
 

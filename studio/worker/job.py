@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from studio.protocol.commands import Cancel, Command, Stop
-from studio.protocol.events import Event
+from studio.protocol.events import Done, Event
 from studio.units import Registry
 
 
@@ -21,11 +22,13 @@ class Context:
         emit: sends one event; safe from any thread.
         inbox: commands as they arrive.
         cancelled: set once the person asked to cancel or stop; long loops look at it.
+        closing: what is let go of after the last word (a run's lock, its journal).
     """
 
     emit: Callable[[Event], None]
     inbox: SimpleQueue[Command] = field(default_factory=SimpleQueue)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def tell(self, command: Command) -> None:
         """Put a command into the inbox (called by the reader thread)."""
@@ -40,11 +43,14 @@ class Job:
 
     Attributes:
         key: its name on the command line of `python -m studio.worker`.
-        run: does the work; raises UserError for what a person can put right, Cancelled when told to end.
+        run: does the work, and may return a last word of its own; raises UserError for what a person can put right,
+            Cancelled when told to end.
+        listens: whether commands come on standard input, whose end then cancels the job.
     """
 
     key: str
-    run: Callable[[Context, dict[str, Any]], None]
+    run: Callable[[Context, dict[str, Any]], Done | None]
+    listens: bool = True
 
 
 JOBS: Registry[Job] = Registry("studio.worker.jobs", "JOB", "job")

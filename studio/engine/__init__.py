@@ -1,0 +1,1 @@
+"""Training itself, on torch: loading, preparing, the one loop, loss, memory, checkpoints. No Qt, no command line."""

@@ -1,0 +1,112 @@
+"""Attention over several rows laid end to end, without padding and without a mask: each row attends to itself only.
+
+Registered with transformers as "tunesmith"; models that route attention through its interface pick it up. Whether a
+given model really keeps rows apart this way is proved on the model itself before it is trusted (`lm_loss.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+
+NAME = "tunesmith"
+
+
+def register() -> None:
+    """Make the attention known to transformers (idempotent)."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, rows_attention)
+
+
+def rows_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
+    row_lengths: tuple[int, ...] = (),
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention inside each row.
+
+    Args:
+        query: (1, heads, tokens, head size); key and value may have fewer heads (grouped-query attention).
+        row_lengths: tokens of each row, in order; they add up to `tokens`.
+        sliding_window: how many tokens back one may look, or None for all.
+        softcap: cap on attention scores (Gemma 2).
+
+    Returns:
+        (1, tokens, heads, head size), and no attention weights.
+
+    Raises:
+        NotImplementedError: attention sinks (`s_aux`), which this cannot do.
+    """
+    if s_aux is not None:
+        raise NotImplementedError("attention sinks")
+    how = _How(dropout, scaling or query.shape[-1] ** -0.5, sliding_window, softcap or 0.0)
+    lengths = row_lengths or (query.shape[2],)
+    if len(set(lengths)) == 1:  # rows of one length: one call over all of them
+        query, key, value = (_stack(x, len(lengths)) for x in (query, key, value))
+        out = _attend(query, key, value, how)
+        return out.transpose(1, 2).reshape(1, -1, out.shape[1], out.shape[3]), None
+    pieces = zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
+    outs = [_attend(q, k, v, how) for q, k, v in pieces]
+    return torch.cat(outs, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _stack(x: torch.Tensor, rows: int) -> torch.Tensor:
+    """(1, heads, rows * length, size) -> (rows, heads, length, size)."""
+    return x.reshape(x.shape[1], rows, -1, x.shape[3]).transpose(0, 1)
+
+
+@dataclass(frozen=True)
+class _How:
+    dropout: float
+    scaling: float
+    window: int | None
+    softcap: float
+
+
+def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: _How) -> torch.Tensor:
+    length = query.shape[2]
+    is_windowed = how.window is not None and length > how.window
+    if how.softcap:
+        return _capped(query, key, value, how)
+    return scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=_band(length, how.window, query.device) if is_windowed else None,
+        dropout_p=how.dropout,
+        is_causal=not is_windowed,
+        scale=how.scaling,
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+
+
+def _capped(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: _How) -> torch.Tensor:
+    """Scores written out, because torch's fused kernels cannot cap them."""
+    repeats = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
+    scores = query @ key.transpose(2, 3) * how.scaling
+    scores = how.softcap * torch.tanh(scores / how.softcap)
+    scores = scores.masked_fill(~_band(query.shape[2], how.window, query.device), torch.finfo(scores.dtype).min)
+    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
+    return torch.dropout(weights, how.dropout, train=how.dropout > 0) @ value
+
+
+def _band(length: int, window: int | None, device: torch.device) -> torch.Tensor:
+    """(length, length), True where a query (row) may look at a key: not ahead, and not further back than the window."""
+    ones = torch.ones(length, length, dtype=torch.bool, device=device)
+    return ones.tril() if window is None else ones.tril() & ones.triu(1 - window)

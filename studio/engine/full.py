@@ -1,0 +1,42 @@
+"""Full fine-tuning: the whole model in fp32, saved as a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from studio.engine.adapters import checkpoint_activations
+from studio.engine.load import load_base
+from studio.engine.prepared import Base, Prepared
+from studio.models.facts import tensor_headers
+
+_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64}
+
+
+def prepare_full(base: Base) -> Prepared:
+    """Load every weight in fp32 and make it trainable; a checkpoint's weights take the base's place."""
+    model: Any = load_base(base.resume or base.folder, dtype="float32", device=base.device)
+    model.requires_grad_(True)
+    if base.activation_checkpointing:
+        checkpoint_activations(model)
+    stored = _stored_dtype(base.folder)
+
+    def save(folder: Path, is_final: bool) -> None:
+        dtype = stored if is_final else torch.float32  # a checkpoint keeps every bit, the result the base's own size
+        state = {name: tensor.detach().to(dtype) for name, tensor in model.state_dict().items()}
+        before, model.config.dtype = model.config.dtype, dtype
+        model.save_pretrained(folder, state_dict=state, max_shard_size="5GB")
+        model.config.dtype = before
+
+    return Prepared(model=model, save_weights=save)
+
+
+def _stored_dtype(folder: Path) -> torch.dtype:
+    """The dtype that most of the base's numbers are stored in."""
+    counts: dict[str, int] = {}
+    for header in tensor_headers(folder).values():
+        begin, end = header["data_offsets"]
+        counts[header["dtype"]] = counts.get(header["dtype"], 0) + end - begin
+    return _DTYPES.get(max(counts, key=lambda dtype: counts[dtype]), torch.bfloat16)

@@ -1,0 +1,196 @@
+"""The loss of a causal language model over rows laid end to end, building logits for trained positions only.
+
+How a model's rows are kept apart (`rows` without padding, or `padded`) and how its hidden states become logits are
+proved on the model itself before training, because architectures differ in ways that no table keeps up with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from studio.engine import attention
+from studio.engine.token_nll import token_nll
+
+Layout = Literal["rows", "padded"]
+PerToken = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How hidden states become logits: `softcap(head(hidden * scale))`."""
+
+    scale: float = 1.0
+    softcap: float = 0.0
+
+
+class LmLoss(nn.Module):
+    """Wraps a model; its forward gives sums, so that micro-batches and processes add up token-exactly."""
+
+    def __init__(self, model: nn.Module, per_token: PerToken, *, neftune_alpha: float = 0.0) -> None:
+        """Prove how this model is to be fed and read.
+
+        Args:
+            model: a transformers causal language model, with or without a peft adapter.
+            per_token: turns tokens' negative log-likelihoods into their losses.
+            neftune_alpha: noise on embeddings while training (arXiv 2310.05914), 0 for none.
+        """
+        super().__init__()
+        self.model = model
+        self._per_token = per_token
+        causal: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+        # Not registered again as submodules: they are parts of `model`.
+        object.__setattr__(self, "_causal", causal)
+        object.__setattr__(self, "_decoder", causal.get_decoder())
+        object.__setattr__(self, "_head", causal.get_output_embeddings())
+        self.ending = _prove_ending(causal, self._decoder, self._head)
+        self.layout: Layout = "rows" if _prove_rows(causal, self._decoder) else "padded"
+        if neftune_alpha > 0:
+            causal.get_input_embeddings().register_forward_hook(_Neftune(self, neftune_alpha))
+        self.row_lengths: tuple[int, ...] = ()
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        index: torch.Tensor,
+        targets: torch.Tensor,
+        row_lengths: tuple[int, ...],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sums over trained tokens.
+
+        Args:
+            input_ids, position_ids: (1, tokens), rows end to end; positions restart at 0 with each row.
+            index: (trained,) positions whose next token is trained.
+            targets: (trained,) those next tokens.
+            row_lengths: tokens of each row.
+
+        Returns:
+            (sum of the objective's losses, sum of plain negative log-likelihoods without gradient).
+        """
+        self.row_lengths = row_lengths
+        if self.ending is None:
+            nll = _nll_of_whole_model(self._causal, input_ids[0], row_lengths, index, targets)
+        else:
+            hidden = self._hidden(input_ids, position_ids, row_lengths)[index] * self.ending.scale
+            nll = token_nll(hidden, self._head, targets, softcap=self.ending.softcap)
+        return self._per_token(nll).sum(), nll.detach().sum()
+
+    def _hidden(
+        self, input_ids: torch.Tensor, position_ids: torch.Tensor, row_lengths: tuple[int, ...]
+    ) -> torch.Tensor:
+        """(tokens, hidden size) of the last layer."""
+        if self.layout == "padded":
+            return _padded_hidden(self._decoder, input_ids[0], row_lengths)
+        out = self._decoder(input_ids=input_ids, position_ids=position_ids, row_lengths=row_lengths, use_cache=False)
+        return out.last_hidden_state[0]
+
+
+def _pad(ids: torch.Tensor, row_lengths: tuple[int, ...]) -> torch.Tensor:
+    """(tokens,) -> (rows, longest). Padding lies behind the row, where causal attention never looks back from it."""
+    return torch.nn.utils.rnn.pad_sequence(list(ids.split(row_lengths)), batch_first=True)
+
+
+def _padded_hidden(decoder: Any, ids: torch.Tensor, row_lengths: tuple[int, ...]) -> torch.Tensor:
+    """Hidden states of rows side by side, padding taken out again: (tokens, hidden size)."""
+    out = decoder(input_ids=_pad(ids, row_lengths), use_cache=False).last_hidden_state
+    return torch.cat([row[:length] for row, length in zip(out, row_lengths, strict=True)])
+
+
+def _nll_of_whole_model(
+    causal: Any, ids: torch.Tensor, row_lengths: tuple[int, ...], index: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """The long way, for a model whose ending is not understood: all logits, then the wanted ones."""
+    logits = causal(input_ids=_pad(ids, row_lengths), use_cache=False).logits
+    flat = torch.cat([row[:length] for row, length in zip(logits, row_lengths, strict=True)])
+    return nn.functional.cross_entropy(flat[index].float(), targets, reduction="none")
+
+
+def _probe_ids(causal: Any, count: int) -> torch.Tensor:
+    """Distinct tokens, drawn without touching any random state."""
+    device = causal.get_input_embeddings().weight.device
+    vocabulary = causal.get_input_embeddings().weight.shape[0]
+    return (torch.arange(count, device=device) * 7919 + 13) % vocabulary
+
+
+def _is_close(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Same up to the rounding of the dtype. A wrong ending or a leak between rows is off by tens of per cent."""
+    tolerance = 1e-4 if a.dtype == torch.float32 else 4e-2
+    gap = (a.float() - b.float()).norm()
+    return bool(gap <= tolerance * b.float().norm().clamp_min(1e-12))
+
+
+@torch.no_grad()
+def _prove_ending(causal: Any, decoder: Any, head: Any) -> Ending | None:
+    """The ending under which head(decoder) gives the model's own logits, or None."""
+    if head is None:
+        return None
+    config = causal.config.get_text_config()
+    scaling = float(getattr(config, "logits_scaling", None) or 1.0)
+    scale = float(getattr(config, "logit_scale", None) or 1.0) / scaling
+    ending = Ending(scale=scale, softcap=float(getattr(config, "final_logit_softcapping", None) or 0.0))
+    with _evaluating(causal):
+        ids = _probe_ids(causal, 12)[None]
+        wanted = causal(input_ids=ids, use_cache=False).logits
+        logits = head(decoder(input_ids=ids, use_cache=False).last_hidden_state * ending.scale)
+    if ending.softcap:
+        logits = ending.softcap * torch.tanh(logits / ending.softcap)
+    return ending if _is_close(logits, wanted) else None
+
+
+@torch.no_grad()
+def _prove_rows(causal: Any, decoder: Any) -> bool:
+    """Switch to row attention if two rows end to end come out as each does alone; else leave the model as it was."""
+    before = causal.config._attn_implementation
+    lengths = (9, 6, 6)
+    ids = _probe_ids(causal, sum(lengths))
+    positions = torch.cat([torch.arange(n, device=ids.device) for n in lengths])
+    with _evaluating(causal):
+        alone = torch.cat(
+            [decoder(input_ids=row[None], use_cache=False).last_hidden_state[0] for row in ids.split(lengths)]
+        )
+        attention.register()
+        try:
+            causal.set_attn_implementation(attention.NAME)
+            out = decoder(input_ids=ids[None], position_ids=positions[None], row_lengths=lengths, use_cache=False)
+            if _is_close(out.last_hidden_state[0], alone):
+                return True
+        except (NotImplementedError, TypeError, ValueError):
+            pass  # this architecture has its own attention, or takes no extra arguments: padding it is
+    causal.set_attn_implementation(before)
+    return False
+
+
+class _evaluating:  # noqa: N801 - reads as a statement
+    """Dropout off while proving; the mode comes back afterwards."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model, self._was = model, model.training
+
+    def __enter__(self) -> None:
+        self._model.eval()
+
+    def __exit__(self, *_: object) -> None:
+        self._model.train(self._was)
+
+
+class _Neftune:
+    """Uniform noise of size alpha / sqrt(row length * hidden size) on embeddings, while training."""
+
+    def __init__(self, loss: LmLoss, alpha: float) -> None:
+        self._loss, self._alpha = loss, alpha
+
+    def __call__(self, module: nn.Module, _: Any, output: torch.Tensor) -> torch.Tensor:
+        if not module.training:
+            return output
+        lengths = torch.tensor(self._loss.row_lengths, device=output.device)
+        if self._loss.layout == "rows" and self._loss.ending is not None:
+            each = lengths.repeat_interleave(lengths)[None, :, None]
+        else:
+            each = lengths[:, None, None]
+        size = self._alpha / (each * output.shape[-1]).sqrt().to(output.dtype)
+        return output + torch.empty_like(output).uniform_(-1, 1) * size

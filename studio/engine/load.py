@@ -1,0 +1,92 @@
+"""Loads models: base models from a folder (safetensors only, never remote code), with or without trained weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from studio.errors import UserError
+from studio.models.facts import read_facts, weight_files
+
+
+def load_base(
+    folder: Path, *, dtype: str = "auto", device: str | torch.device = "cpu", quantise: bool = False
+) -> nn.Module:
+    """Load a causal language model.
+
+    Args:
+        folder: model folder with config.json and safetensors.
+        dtype: "float32", "bfloat16", "float16", or "auto" for the dtype it is stored in.
+        device: where its weights go.
+        quantise: load linear layers as NF4 with double quantisation; arithmetic runs in `dtype`.
+
+    Raises:
+        UserError: weights are missing, pickled or damaged, or the architecture is unknown or needs remote code.
+    """
+    from transformers import AutoModelForCausalLM
+
+    weight_files(folder)
+    options: dict[str, Any] = {"dtype": dtype if dtype == "auto" else getattr(torch, dtype)}
+    if quantise:
+        options["quantization_config"] = _nf4(options["dtype"])
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            attn_implementation=_attention(folder),
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            device_map={"": str(device)},
+            **options,
+        )
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
+        raise UserError(
+            f"The model in {folder.name} cannot be loaded: {_first_line(error)}",
+            "Choose a text-generation model with safetensors weights that needs no code of its own.",
+        ) from error
+    model.config.use_cache = False
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def load_tuned(
+    base: Path, weights: Path | None, *, dtype: str = "auto", device: str | torch.device = "cpu"
+) -> nn.Module:
+    """Load a tuned model for inference: a full model folder, or an adapter on its base (None: the base alone)."""
+    if weights is None or not is_adapter(weights):
+        return load_base(weights or base, dtype=dtype, device=device).eval()
+    from peft import PeftModel
+
+    model = PeftModel.from_pretrained(load_base(base, dtype=dtype, device=device), weights, is_trainable=False)
+    return model.eval()
+
+
+def is_adapter(weights: Path) -> bool:
+    """Whether a weights folder holds an adapter rather than a full model."""
+    return (weights / "adapter_config.json").is_file()
+
+
+def _attention(folder: Path) -> str:
+    """Torch's fused attention, except where scores are capped (Gemma 2), which it would silently leave out."""
+    text = read_facts(folder).config
+    return "eager" if text.get("attn_logit_softcapping") else "sdpa"
+
+
+def _nf4(dtype: Any) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    compute = torch.bfloat16 if dtype == "auto" else dtype
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

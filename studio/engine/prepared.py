@@ -1,0 +1,62 @@
+"""What a method is given (a base model that can be loaded) and what it gives back (a model ready to train)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model before it is loaded, with what a method must know to make it ready.
+
+    Attributes:
+        folder: the model folder.
+        name: how the person called it, for adapter records; never an absolute path.
+        device: where it will train.
+        precision: "fp32" or "bf16", the precision of arithmetic.
+        seed: seeds whatever the method draws.
+        activation_checkpointing: recompute activations in backward.
+        resume: the `weights` folder of the checkpoint that is taken up, or None for a new run.
+        trainable: exact values of trained tensors to start from, by name; overrides `resume`. Empty for a new run.
+    """
+
+    folder: Path
+    name: str
+    device: torch.device
+    precision: str
+    seed: int
+    activation_checkpointing: bool
+    resume: Path | None = None
+    trainable: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that frozen weights are kept in."""
+        return "float32" if self.precision == "fp32" else "bfloat16"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model ready to train.
+
+    Attributes:
+        model: what forwards; parameters to train have `requires_grad`.
+        save_weights: (folder, is_final): writes what a person keeps (a plain adapter or a full model).
+        is_exact: True when `save_weights(folder, False)` holds every trained value exactly, so that a checkpoint
+            needs no second copy.
+        before_step: called with the number of each step before its first forward (layer sampling lives here).
+    """
+
+    model: nn.Module
+    save_weights: Callable[[Path, bool], None]
+    is_exact: bool = True
+    before_step: Callable[[int], None] | None = None
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Trained parameters by name."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}

@@ -1,0 +1,62 @@
+"""Settings and checks that low-rank methods share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from studio.declare import setting
+from studio.errors import Problem
+from studio.methods import MethodParams
+from studio.models.facts import ModelFacts
+
+
+class LowRankParams(MethodParams):
+    """Low-rank adapters (arXiv 2106.09685) on linear layers."""
+
+    rank: int = setting(
+        16, title="Rank", help="Width of the adapter. Higher learns more and costs more memory.", ge=1, le=4096
+    )
+    alpha: float = setting(
+        16,
+        title="Alpha",
+        help="Strength of the adapter; the rank-stabilised scale is alpha / sqrt(rank).",
+        gt=0,
+        le=4096,
+    )
+    dropout: float = setting(
+        0.0, title="Dropout", help="Share of inputs hidden while training; a little helps against few rows.", ge=0, lt=1
+    )
+    targets: Literal["all-linear"] | list[str] = setting(
+        "all-linear",
+        title="Layers",
+        help='Which layers get an adapter: "all-linear", or names such as [q_proj, v_proj].',
+        advanced=True,
+    )
+    rank_stabilised: bool = setting(
+        True,
+        title="Rank-stabilised scale",
+        help="Divides alpha by the root of the rank, so that high ranks learn (arXiv 2312.03732). Off: by the rank.",
+        advanced=True,
+    )
+    dora: bool = setting(
+        False,
+        title="DoRA",
+        help="Learns size and direction apart (arXiv 2402.09353): often a little better, about a third slower.",
+        advanced=True,
+    )
+
+
+def problems(params: LowRankParams, facts: ModelFacts | None) -> list[Problem]:
+    """What cannot work in these settings."""
+    found = []
+    if isinstance(params.targets, list) and not params.targets:
+        found.append(Problem("method.targets", "No layer is named.", 'Name some, or use "all-linear".'))
+    if facts and facts.hidden_size and params.rank > facts.hidden_size:
+        found.append(
+            Problem(
+                "method.rank",
+                f"Rank {params.rank} is above the model's width of {facts.hidden_size}.",
+                f"Use at most {facts.hidden_size}; the method full trains all weights.",
+            )
+        )
+    return found

@@ -1,0 +1,55 @@
+"""LoRA: a small adapter beside every linear layer is trained, the model itself stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from studio.declare import setting
+from studio.errors import Problem
+from studio.methods import Method
+from studio.methods._lora import LowRankParams, problems
+from studio.models.facts import ModelFacts
+
+if TYPE_CHECKING:
+    from studio.engine.prepared import Base, Prepared
+
+
+class LoraParams(LowRankParams):
+    """LoRA, with the library's variants that train, merge and export."""
+
+    key: Literal["lora"] = "lora"
+    init: Literal["default", "gaussian", "pissa", "pissa_niter_16", "olora", "mica"] = setting(
+        "default",
+        title="Start from",
+        help="How the adapter begins. PiSSA and OLoRA start from the model's own main directions and learn faster at "
+        "first; their saved adapter has twice the rank.",
+        advanced=True,
+    )
+
+
+def _problems(params: LoraParams, facts: ModelFacts | None) -> list[Problem]:
+    found = problems(params, facts)
+    if params.dora and params.init not in ("default", "gaussian"):
+        found.append(
+            Problem("method.init", f'"{params.init}" does not go with DoRA.', 'Use init "default", or turn dora off.')
+        )
+    return found
+
+
+def _prepare(base: Base, params: LoraParams) -> Prepared:
+    from studio.engine.adapters import prepare_low_rank  # heavy
+
+    return prepare_low_rank(base, params, init=params.init, quantise=False)
+
+
+METHOD = Method(
+    key="lora",
+    title="LoRA",
+    summary="Trains small adapters beside the linear layers; the model itself stays as it is.",
+    good_for="Most tasks on a model whose 16-bit weights fit the card.",
+    avoid_when="The weights alone nearly fill the card: QLoRA needs a third of that.",
+    Params=LoraParams,
+    learning_rate=2e-4,
+    problems=_problems,
+    prepare=_prepare,
+)

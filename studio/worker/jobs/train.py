@@ -1,0 +1,38 @@
+"""The training job: opens a run, prepares its method, and hands it to the loop. Its journal is the run folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from studio.project.journal import CommandLog, EventLog
+from studio.project.runs import Run
+from studio.protocol.events import Done, Event
+from studio.worker.job import Context, Job
+
+
+def _run(context: Context, arguments: dict[str, Any]) -> Done:
+    """Train the run at `arguments["run"]`; with `resume`, from its newest complete checkpoint."""
+    run = Run.open(Path(arguments["run"]))
+    is_main = int(os.environ.get("RANK", "0")) == 0
+    if is_main:
+        context.closing.enter_context(run.lock())
+        journal = EventLog(run.events_path)
+        context.closing.callback(journal.close)
+        context.emit = journal.append  # type: ignore[assignment]
+    else:
+        context.emit = _silent
+    # Commands are read from here on: what an earlier session was told does not stop this one.
+    inbox = CommandLog(run.commands_path, None)
+
+    from studio.worker.training import train  # heavy
+
+    return train(run, context.emit, inbox.poll, resume=bool(arguments.get("resume")))
+
+
+def _silent(event: Event) -> None:
+    """Only the first of several processes writes the journal."""
+
+
+JOB = Job(key="train", run=_run, listens=False)

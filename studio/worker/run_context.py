@@ -1,0 +1,68 @@
+"""What a run's spec names, opened: base model folder, tokenizer, tokenised rows. Shared by the jobs that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.data.source import first_rows
+from studio.data.training_data import DataRequest, TrainingData, open_training_data
+from studio.formats import recognise
+from studio.models.source import resolve_model
+from studio.models.tokenizer import ChatTokenizer
+from studio.project.runs import Run
+from studio.spec.run_spec import RunSpec
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run's parts, opened."""
+
+    spec: RunSpec
+    base: Path
+    tokenizer: ChatTokenizer
+
+    def data(
+        self,
+        *,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> TrainingData:
+        """The run's rows as tokens; from the cache when they were tokenised before.
+
+        Raises:
+            UserError: the file, its format or its rows cannot be used.
+        """
+        data, path = self.spec.data, Path(self.spec.data.path)
+        found = recognise(first_rows(path), data.columns, data.format)
+        request = DataRequest(
+            path=path,
+            format=found.format.key,
+            columns=found.columns,
+            train_on=data.train_on,
+            truncation=data.truncation,
+            bad_rows=data.bad_rows,
+            max_length=self.spec.train.max_length,
+            holdout=data.holdout,
+            seed=self.spec.train.seed,
+        )
+        read = found.format.read
+        return open_training_data(
+            request,
+            lambda row: read(row, found.columns),
+            self.tokenizer,
+            on_progress=on_progress,
+            is_cancelled=is_cancelled,
+        )
+
+
+def open_run(run: Run) -> RunContext:
+    """Open what a run's frozen spec names.
+
+    Raises:
+        UserError: the base model is not there any more, or has no tokenizer.
+    """
+    spec = run.spec()
+    base = resolve_model(spec.model.source, spec.model.revision)
+    return RunContext(spec=spec, base=base, tokenizer=ChatTokenizer.load(base))
