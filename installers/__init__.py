@@ -1,1 +1,1 @@
-"""The installer: makes `.venv`, fills it, tests it, starts the program. Standard library only, never imports `studio`."""
+"""The installer: makes `.venv`, fills it, tests it, starts the program. Standard library only, no `studio`."""

@@ -12,7 +12,7 @@ HIGHEST = (3, 13)
 
 
 def python_problem(version):
-    # type: (tuple) -> str
+    # type: (tuple[int, ...]) -> str
     """A sentence with the fix when this Python cannot run Tunesmith, else an empty string."""
     found = "%d.%d" % (version[0], version[1])
     if LOWEST <= tuple(version[:2]) <= HIGHEST:
@@ -20,7 +20,7 @@ def python_problem(version):
     if os.name == "nt":
         fix = "Install Python 3.13 from python.org, then run: py -3.13 installers\\bootstrap.py"
     elif sys.platform == "darwin":
-        fix = "Install Python 3.13 (brew install python@3.13, or python.org), then run: python3.13 installers/bootstrap.py"
+        fix = "Install Python 3.13 (brew install python@3.13), then run: python3.13 installers/bootstrap.py"
     else:
         fix = (
             "Install one (Debian, Ubuntu: sudo apt install python3.12 python3.12-venv; Fedora: sudo dnf install "
@@ -31,7 +31,7 @@ def python_problem(version):
 
 def main():
     # type: () -> int
-    problem = python_problem(sys.version_info)
+    problem = python_problem(tuple(sys.version_info[:3]))
     if problem:
         sys.stderr.write(problem + "\n")
         return 1

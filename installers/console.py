@@ -1,4 +1,4 @@
-"""What the person sees: numbered steps with their time, one live line, and a table at the end. No colour, no Unicode."""
+"""What the person sees: numbered steps with their time, one live line, and a table at the end. Plain ASCII."""
 
 from __future__ import annotations
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from installers.llama_wheel import ARCHIVE, ARCHIVE_SHA256, VERSION
 
 _INSIDE = f"{ARCHIVE.removesuffix('.tar.gz')}/vendor/llama.cpp/"
-_WANTED = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "LICENSE", "conversion/", "gguf-py/gguf/", "gguf-py/LICENSE")
+_WANTED = (
+    "convert_hf_to_gguf.py",
+    "convert_lora_to_gguf.py",
+    "LICENSE",
+    "conversion/",
+    "gguf-py/gguf/",
+    "gguf-py/LICENSE",
+)
 
 
 def unpack_converter(archive: Path, target: Path) -> None:

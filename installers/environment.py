@@ -58,8 +58,13 @@ def python_works(places: Places) -> bool:
     code = "import sys, pip; print(sys.version_info[0], sys.version_info[1], sys.prefix != sys.base_prefix)"
     try:
         done = subprocess.run(
-            [str(places.python), "-c", code], capture_output=True, text=True, timeout=60, check=False,
-            stdin=subprocess.DEVNULL, env=clean_environment(),
+            [str(places.python), "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=clean_environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -90,7 +95,9 @@ def pip(places: Places) -> list[str]:
 
 def pinned_version(constraints: Path, name: str) -> str:
     """The version of one package in the constraints file."""
-    match = re.search(rf"^{re.escape(name)}==(\S+)", constraints.read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE)
+    match = re.search(
+        rf"^{re.escape(name)}==(\S+)", constraints.read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE
+    )
     assert match, f"installers/constraints.txt does not pin {name}"
     return match[1]
 
@@ -100,10 +107,13 @@ def _remove_broken(places: Places) -> None:
     if not places.venv.exists() and not places.venv.is_symlink():
         return
     log = places.log.read_bytes() if places.log.is_file() else b""
-    strangers = {path.name for path in places.venv.iterdir()} - {places.log.name} if places.venv.is_dir() else {"a file"}
+    strangers = (
+        {path.name for path in places.venv.iterdir()} - {places.log.name} if places.venv.is_dir() else {"a file"}
+    )
     if strangers and not (places.venv / "pyvenv.cfg").is_file() and not (places.venv / "share" / "tunesmith").is_dir():
         raise SetupError(
-            f"{places.venv} exists and is not a Python environment.", "Move it elsewhere, then run the same command again."
+            f"{places.venv} exists and is not a Python environment.",
+            "Move it elsewhere, then run the same command again.",
         )
     broken = places.venv.with_name(f".venv-broken-{os.getpid()}")
     try:

@@ -44,7 +44,7 @@ def parse_nvidia(text: str) -> tuple[tuple[int, int] | None, tuple[int, int] | N
 
 def _nvidia() -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
     tool = shutil.which("nvidia-smi") or _first_existing(
-        Path(os.environ.get("SystemRoot", "C:\\Windows")) / "System32" / "nvidia-smi.exe",
+        Path(os.environ.get("SYSTEMROOT", "C:\\Windows")) / "System32" / "nvidia-smi.exe",
         Path("/usr/lib/wsl/lib/nvidia-smi"),
     )
     if not tool:
@@ -78,8 +78,13 @@ def output_of(command: list[str], seconds: float = 10) -> str:
     """A short command's output, empty when it is missing, fails or hangs."""
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL,
-            encoding="utf-8", errors="replace",
+            command,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

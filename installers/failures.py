@@ -67,7 +67,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
         "Move the checkout to a folder of your own, or give yourself the right to write there; do not use sudo.",
     ),
     (
-        r"CMAKE_C_COMPILER|CMAKE_CXX_COMPILER|No CMAKE_C(XX)?_COMPILER could be found|Microsoft Visual C\+\+ .* required|"
+        r"CMAKE_C(XX)?_COMPILER|Microsoft Visual C\+\+ .* required|"
         r"unable to find .*compiler|xcrun: error",
         "No working C and C++ compiler was found.",
         "{compiler_fix}",
@@ -104,4 +104,6 @@ def explain(output: str, step: str, *, compiler_fix: str = "") -> SetupError:
             groups = match.groupdict()
             what = groups.get("what") or groups.get("other") or "a package"
             return SetupError(sentence.format(what=what), fix.format(compiler_fix=compiler_fix, what=what))
-    return SetupError(f'The step "{step}" failed.', "The last lines below say why; run the same command again to retry.")
+    return SetupError(
+        f'The step "{step}" failed.', "The last lines below say why; run the same command again to retry."
+    )

@@ -20,13 +20,19 @@ from installers.failures import SetupError
 
 
 def survey(python: Path, root: Path) -> dict[str, str]:
-    """Installed packages of another interpreter: name to version, or to `?` when files are missing or cut short."""
+    """Installed packages of another interpreter: name to version, with a `?` after it when files are missing or cut."""
     command = [str(python), "-c", "from installers.installed import main; main()"]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1"}
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
-            encoding="utf-8", env=environment, cwd=root,
+            command,
+            capture_output=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            env=environment,
+            cwd=root,
         )
         found = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
@@ -37,24 +43,18 @@ def survey(python: Path, root: Path) -> dict[str, str]:
 
 
 def damaged(expected: dict[str, str], found: dict[str, str]) -> list[str]:
-    """Requirements to install again: expected packages that are missing, of another version, or lost files."""
-    return [f"{name}=={version}" for name, version in sorted(expected.items()) if found.get(name) != version]
+    """Packages to install again: expected ones that are missing, of another version, or lost files."""
+    return [name for name, version in sorted(expected.items()) if found.get(name) != version]
 
 
 def main() -> None:
     """Print this environment's survey as JSON."""
-    folder = Path(sys.prefix)
     found = {}
     for distribution in metadata.distributions():
-        name = _normal(distribution.metadata["Name"] or "")
-        is_own = folder in Path(str(distribution.locate_file(""))).resolve().parents or _inside(distribution, folder)
-        if name and is_own:
-            found[name] = distribution.version if not _missing(distribution) else "?"
+        name = normal(distribution.metadata["Name"] or "")
+        if name and str(distribution.locate_file("")).startswith(sys.prefix):
+            found[name] = distribution.version + ("?" if _missing(distribution) else "")
     sys.stdout.write(json.dumps(found))
-
-
-def _inside(distribution: metadata.Distribution, folder: Path) -> bool:
-    return str(distribution.locate_file("")).startswith(str(folder))
 
 
 def _missing(distribution: metadata.Distribution) -> list[str]:
@@ -77,5 +77,6 @@ def _missing(distribution: metadata.Distribution) -> list[str]:
     return missing
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """A package's name the way the index compares names."""
     return re.sub(r"[-_.]+", "-", name).lower()

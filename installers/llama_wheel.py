@@ -62,7 +62,9 @@ class Build:
         return f"llama_cpp_python-{VERSION}-{system}-{machine}-{self.backend}-{digest}"
 
 
-def choose_build(torch_backend: str, wanted: str = "auto", *, has_nvcc: bool | None = None, flags: str | None = None) -> Build:
+def choose_build(
+    torch_backend: str, wanted: str = "auto", *, has_nvcc: bool | None = None, flags: str | None = None
+) -> Build:
     """How to compile for this computer: the GPU's backend where its compiler is there, else the CPU's."""
     nvcc = bool(shutil.which("nvcc")) if has_nvcc is None else has_nvcc
     if wanted == "auto":
@@ -122,7 +124,12 @@ def store_wheel(places: Places, build: Build, wheel: Path) -> Path:
         part = Path(name) / "content"
         part.mkdir()
         shutil.copy2(wheel, part / wheel.name)
-        manifest = {"file": wheel.name, "size": wheel.stat().st_size, "sha256": sha256_of(wheel), "options": build.options}
+        manifest = {
+            "file": wheel.name,
+            "size": wheel.stat().st_size,
+            "sha256": sha256_of(wheel),
+            "options": build.options,
+        }
         (part / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         target = places.wheels / build.key
         if target.exists():
@@ -131,8 +138,10 @@ def store_wheel(places: Places, build: Build, wheel: Path) -> Path:
     return target / wheel.name
 
 
-def build_wheel(places: Places, build: Build, archive: Path, runner: Runner, pip: list[str]) -> Path:
-    """Compile the archive and keep the wheel."""
+def build_wheel(
+    places: Places, build: Build, archive: Path, runner: Runner, pip: list[str], sources: list[str]
+) -> Path:
+    """Compile the archive and keep the wheel; `sources` are pip options that say where the build tools come from."""
     problem = compiler_problem()
     if problem:
         raise problem
@@ -141,7 +150,9 @@ def build_wheel(places: Places, build: Build, archive: Path, runner: Runner, pip
             CMAKE_ARGS=" ".join((*build.options, *_without_common(name))),
             CMAKE_BUILD_PARALLEL_LEVEL=str(num_compilers()),
         )
-        runner.run([*pip, "wheel", "-v", "--no-deps", "--no-cache-dir", "-w", name, str(archive)], "compile llama.cpp", env=env)
+        pins = ["--build-constraint", str(places.constraints)]
+        wheel = [*pip, "wheel", "-v", "--no-deps", "--no-cache-dir", *pins, *sources, "-w", name, str(archive)]
+        runner.run(wheel, "compile llama.cpp", env=env)
         wheels = list(Path(name).glob("llama_cpp_python-*.whl"))
         if len(wheels) != 1:
             raise SetupError("The build of llama-cpp-python made no wheel.", "Run the same command again.")
@@ -212,7 +223,9 @@ def _has_visual_studio() -> bool:
             from installers.facts import output_of
 
             needed = "Microsoft.VisualStudio.Component.VC.Tools.x86.x64"
-            return bool(output_of([str(tool), "-products", "*", "-requires", needed, "-property", "installationPath"]).strip())
+            return bool(
+                output_of([str(tool), "-products", "*", "-requires", needed, "-property", "installationPath"]).strip()
+            )
     return False
 
 
@@ -228,5 +241,6 @@ def compiler_fix(system: str | None = None) -> str:
         return "Run: xcode-select --install. Then run the same command again."
     return (
         "Debian, Ubuntu: sudo apt install build-essential; Fedora: sudo dnf install gcc gcc-c++ make; "
-        "Arch: sudo pacman -S base-devel; openSUSE: sudo zypper install gcc gcc-c++ make. Then run the same command again."
+        "Arch: sudo pacman -S base-devel; openSUSE: sudo zypper install gcc gcc-c++ make. Then run the same command "
+        "again."
     )

@@ -19,8 +19,19 @@ _TAIL_LINES = 400
 _HOURS_LIMIT = 3.0
 # Settings of the person's own shell that would send packages elsewhere or bring foreign ones in.
 _HARMFUL = (
-    "PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "PIP_CONSTRAINT",
-    "PIP_REQUIREMENT", "PIP_REQUIRE_VIRTUALENV", "PIP_NO_DEPS", "PIP_PYTHON", "PIP_REPORT", "PIP_DRY_RUN",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_USER",
+    "PIP_ROOT",
+    "PIP_CONSTRAINT",
+    "PIP_REQUIREMENT",
+    "PIP_REQUIRE_VIRTUALENV",
+    "PIP_NO_DEPS",
+    "PIP_PYTHON",
+    "PIP_REPORT",
+    "PIP_DRY_RUN",
 )
 
 
@@ -57,8 +68,14 @@ class Runner:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"\n== {time.strftime('%Y-%m-%d %H:%M:%S')} {step}\n$ {' '.join(command)}\n")
             process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=env or clean_environment(), cwd=cwd, encoding="utf-8", errors="replace",
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=env or clean_environment(),
+                cwd=cwd,
+                encoding="utf-8",
+                errors="replace",
             )
             try:
                 tail = self._follow(process, log.write)

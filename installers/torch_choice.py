@@ -82,7 +82,9 @@ def choose_torch(facts: Facts, wanted: str = "auto") -> TorchChoice:
     if wanted == "cpu":
         return _cpu(facts, "asked for with --backend cpu")
     if wanted == "cuda":
-        return TorchChoice("cuda", _cuda_tags(facts) or ("cu130",), "asked for with --backend cuda", needs_gigabytes=12.0)
+        return TorchChoice(
+            "cuda", _cuda_tags(facts) or ("cu130",), "asked for with --backend cuda", needs_gigabytes=12.0
+        )
     if wanted == "rocm":
         return TorchChoice("rocm", ROCM_TAGS, "asked for with --backend rocm", needs_gigabytes=20.0)
     if wanted == "apple" or facts.system == "Darwin":
@@ -95,16 +97,21 @@ def choose_torch(facts: Facts, wanted: str = "auto") -> TorchChoice:
 
 
 def _cpu(facts: Facts, why: str, advice: str = "") -> TorchChoice:
-    # Elsewhere than on Linux the plain package is the CPU build already; on Linux the plain one brings gigabytes of CUDA.
+    # On macOS the plain package is the CPU build; on Linux it would bring gigabytes of CUDA.
     on_index = facts.system in ("Linux", "Windows") and facts.machine in _X86 + _ARM
-    return TorchChoice("cpu", CPU_TAGS if on_index else (), why, advice or "Without a GPU only small models are practical.")
+    return TorchChoice(
+        "cpu", CPU_TAGS if on_index else (), why, advice or "Without a GPU only small models are practical."
+    )
 
 
 def _apple(facts: Facts) -> TorchChoice:
     if facts.machine in _ARM:
         return TorchChoice("apple", (), "Apple silicon: the plain package computes on its GPU")
     return TorchChoice(
-        "cpu", (), "an Intel Mac", f"PyTorch {TORCH_VERSION} is not built for Intel Macs; use Linux, Windows or Apple silicon."
+        "cpu",
+        (),
+        "an Intel Mac",
+        f"PyTorch {TORCH_VERSION} is not built for Intel Macs; use Linux, Windows or Apple silicon.",
     )
 
 
@@ -115,7 +122,9 @@ def _nvidia(facts: Facts) -> TorchChoice:
     if tags and facts.machine in _X86 + _ARM:
         return TorchChoice("cuda", tags, f"an NVIDIA GPU with driver {driver}", needs_gigabytes=12.0)
     if facts.compute_capability and facts.compute_capability < (5, 0):
-        return _cpu(facts, "the NVIDIA GPU is older than PyTorch supports", "A GPU of the GTX 900 series or newer is needed.")
+        return _cpu(
+            facts, "the NVIDIA GPU is older than PyTorch supports", "A GPU of the GTX 900 series or newer is needed."
+        )
     return _cpu(
         facts,
         f"the NVIDIA driver {driver} is too old for PyTorch {TORCH_VERSION}",
