@@ -25,13 +25,14 @@ class Console:
         self._began = 0.0
         self._shown = 0.0
         self._is_inside = False
+        self._has_spoken = False
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """One numbered step; its time is printed when the block ends well, `failed` when it does not."""
         self._number += 1
         self._title, self._began, self._is_inside = title, time.monotonic(), True
-        self._shown = self._began
+        self._shown, self._has_spoken = self._began, False
         self._write(f"[{self._number}/{self.total}] {title} ...", end="")
         step = Step()
         try:
@@ -53,10 +54,12 @@ class Console:
             self._write("\r" + f"{head} - {text}"[:width].ljust(width), end="")
         else:
             self._write(f"\n      {now - self._began:.0f} s: {text}", end="")
+            self._has_spoken = True
 
     def say(self, text: str = "") -> None:
         """A line of its own, between steps or inside one."""
         self._write(("\n      " if self._is_inside else "") + text, end="" if self._is_inside else "\n")
+        self._has_spoken = True
 
     def table(self) -> None:
         """Every step with its time."""
@@ -73,7 +76,7 @@ class Console:
             width = max(20, shutil.get_terminal_size().columns - 1)
             self._write("\r" + f"[{self._number}/{self.total}] {self._title} ... {tail}".ljust(width))
         else:
-            self._write(f" {tail}")
+            self._write(f"\n      {outcome or 'done'} after {seconds:.1f} s" if self._has_spoken else f" {tail}")
         self._is_inside = False
 
     def _write(self, text: str, end: str = "\n") -> None:
