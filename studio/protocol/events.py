@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+# JSON has no not-a-number: it is written as null, and comes back as what it was.
+Figure = Annotated[float, BeforeValidator(lambda value: float("nan") if value is None else value)]
 
 
 class Event(BaseModel):
@@ -42,9 +45,9 @@ class Step(Event):
 
     type: Literal["step"] = "step"
     step: int
-    loss: float
-    learning_rate: float
-    grad_norm: float
+    loss: Figure
+    learning_rate: Figure
+    grad_norm: Figure
     tokens: int
     trained_tokens: int
     seconds: float
@@ -65,8 +68,8 @@ class Eval(Event):
 
     type: Literal["eval"] = "eval"
     step: int
-    loss: float
-    metrics: dict[str, float] = {}
+    loss: Figure
+    metrics: dict[str, Figure] = {}
     is_best: bool = False
 
 
@@ -103,7 +106,7 @@ class Token(Event):
     turn: int
     text: str
     finish: Literal["", "stop", "length", "cancelled"] = ""
-    figures: dict[str, float] = {}
+    figures: dict[str, Figure] = {}
 
 
 class Result(Event):
