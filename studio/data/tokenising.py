@@ -1,0 +1,196 @@
+"""The tokenising of one file into a store: in this process for small files, in a child for large ones.
+
+Run as `python -m studio.data.tokenising`, it takes a pickled `Task` on its standard input and ends when that closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import filelock
+
+from studio.data.conversation import Example, RowError
+from studio.data.encoding import EncodingSettings, encode_examples
+from studio.data.rows import SourceRow
+from studio.data.source import open_source
+from studio.data.token_store import BadRow, StoreWriter
+from studio.errors import Cancelled, UserError
+from studio.models.tokenizer import ChatTokenizer
+
+_BATCH_ROWS = 512
+_BATCH_CHARACTERS = 4_000_000
+
+
+class RowReader(Protocol):
+    """What turns a file's row into an example: a recognised format with its columns. Must pickle."""
+
+    @property
+    def identity(self) -> str:
+        """Format and columns, as a part of the cache key."""
+        ...
+
+    def read(self, row: Mapping[str, Any]) -> Example:
+        """Raises: RowError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that tokenising a file needs."""
+
+    path: Path
+    reader: RowReader
+    tokenizer: ChatTokenizer
+    settings: EncodingSettings
+    folder: Path
+    num_rows: int
+
+
+def lock_of(folder: Path, *, timeout_seconds: float) -> filelock.FileLock:
+    """Held by whoever writes the store `folder`. A writer waits a little for it: others look whether it is taken."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(folder.parent / f"{folder.name}.lock", timeout=timeout_seconds)
+
+
+def write_store(task: Task, *, on_rows: Callable[[int], None], is_cancelled: Callable[[], bool]) -> bool:
+    """Tokenise unless it is done; False when another process is at it.
+
+    Raises:
+        UserError, Cancelled: as `tokenise`.
+    """
+    try:
+        with lock_of(task.folder, timeout_seconds=2):
+            if not (task.folder / "manifest.json").is_file():
+                tokenise(task, on_rows=on_rows, is_cancelled=is_cancelled)
+    except filelock.Timeout:
+        return False
+    return True
+
+
+def is_being_written(folder: Path) -> bool:
+    """Whether some process holds the lock of a store."""
+    try:
+        with lock_of(folder, timeout_seconds=0):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def tokenise(task: Task, *, on_rows: Callable[[int], None], is_cancelled: Callable[[], bool]) -> None:
+    """Write the store. The caller holds its lock.
+
+    Raises:
+        UserError: the file cannot be read to its end (readers of the store are told as well).
+        Cancelled: `is_cancelled` said so; the store stays unfinished.
+    """
+    writer = StoreWriter(task.folder, task.num_rows)
+    try:
+        seen = 0
+        for batch in _batches(open_source(task.path).rows()):
+            if is_cancelled():
+                raise Cancelled
+            _write_batch(task, batch, seen, writer)
+            seen += len(batch)
+            if seen > task.num_rows:
+                raise UserError(f"{task.path.name} grew while it was read.", "Start again once it is complete.")
+            on_rows(seen)
+        writer.finish()
+    except UserError as error:
+        writer.fail(error)
+        raise
+    finally:
+        writer.close()
+
+
+def _write_batch(task: Task, batch: list[SourceRow], seen: int, writer: StoreWriter) -> None:
+    bad: list[BadRow] = []
+    examples: list[Example] = []
+    places: list[tuple[int, int]] = []
+    for ordinal, row in enumerate(batch, seen):
+        try:
+            examples.append(_read(task.reader, row))
+            places.append((ordinal, row.number))
+        except RowError as error:
+            bad.append(BadRow(row.number, ordinal, str(error)))
+    good = []
+    for (ordinal, number), result in zip(places, encode_examples(examples, task.tokenizer, task.settings), strict=True):
+        if isinstance(result, RowError):
+            bad.append(BadRow(number, ordinal, str(result)))
+        else:
+            good.append((ordinal, number, result))
+    writer.append(good, sorted(bad, key=lambda row: row.ordinal), seen + len(batch))
+
+
+def _read(reader: RowReader, row: SourceRow) -> Example:
+    if row.value is None:
+        raise RowError(row.problem)
+    return reader.read(row.value)
+
+
+def _batches(rows: Iterator[SourceRow]) -> Iterator[list[SourceRow]]:
+    batch: list[SourceRow] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(value) for value in (row.value or {}).values() if isinstance(value, str))
+        if len(batch) >= _BATCH_ROWS or size > _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def start_child(task: Task) -> subprocess.Popen[bytes]:
+    """Tokenise in a process of its own, so that rendering never holds the training thread up (the interpreter lock).
+
+    It ends by itself when this process does: its standard input closes then.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "studio.data.tokenising"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "TOKENIZERS_PARALLELISM": "true"},
+    )
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it died at once; whoever waits for it will see
+        child.stdin.write(pickle.dumps(task))
+        child.stdin.flush()
+    return child
+
+
+def main() -> int:
+    """The child's whole life; 0 done or somebody else is at it, 2 the file is at fault (told through the store)."""
+    # Our own parent wrote this pickle, on a pipe that nobody else holds.
+    task: Task = pickle.load(sys.stdin.buffer)
+    gone = threading.Event()
+    threading.Thread(target=_watch_parent, args=(gone,), daemon=True).start()
+    try:
+        write_store(task, on_rows=lambda _: None, is_cancelled=gone.is_set)
+    except Cancelled:
+        return 0
+    except UserError:
+        return 2
+    return 0
+
+
+def _watch_parent(gone: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    gone.set()
+
+
+if __name__ == "__main__":
+    # Under its own name, so that the pickle's classes are the ones that everybody else uses.
+    from studio.data.tokenising import main as _main
+
+    sys.exit(_main())
