@@ -6,7 +6,8 @@ proved on the model itself before training, because architectures differ in ways
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,6 +49,7 @@ class LmLoss(nn.Module):
         object.__setattr__(self, "_decoder", causal.get_decoder())
         object.__setattr__(self, "_head", causal.get_output_embeddings())
         self.ending = _prove_ending(causal, self._decoder, self._head)
+        self._usual_attention = causal.config._attn_implementation
         self.layout: Layout = "rows" if _prove_rows(causal, self._decoder) else "padded"
         if neftune_alpha > 0:
             causal.get_input_embeddings().register_forward_hook(_Neftune(self, neftune_alpha))
@@ -79,6 +81,16 @@ class LmLoss(nn.Module):
             hidden = self._hidden(input_ids, position_ids, row_lengths)[index] * self.ending.scale
             nll = token_nll(hidden, self._head, targets, softcap=self.ending.softcap)
         return self._per_token(nll).sum(), nll.detach().sum()
+
+    @contextlib.contextmanager
+    def generating(self) -> Iterator[nn.Module]:
+        """The model as it is for answering: row attention knows no cache, so the usual one comes back for a while."""
+        now = self._causal.config._attn_implementation
+        self._causal.set_attn_implementation(self._usual_attention)
+        try:
+            yield self.model
+        finally:
+            self._causal.set_attn_implementation(now)
 
     def _hidden(
         self, input_ids: torch.Tensor, position_ids: torch.Tensor, row_lengths: tuple[int, ...]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.data.source import first_rows
+from studio.data.source import first_rows, open_source
 from studio.data.training_data import DataRequest, TrainingData, open_training_data
 from studio.formats import recognise
 from studio.models.source import resolve_model
@@ -35,7 +35,7 @@ class RunContext:
             UserError: the file, its format or its rows cannot be used.
         """
         data, path = self.spec.data, Path(self.spec.data.path)
-        found = recognise(first_rows(path), data.columns, data.format)
+        found = recognise(first_rows(open_source(path)), data.columns, data.format)
         request = DataRequest(
             path=path,
             format=found.format.key,

@@ -3,28 +3,220 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+from accelerate import Accelerator
 
-from studio import __version__
 from studio.data.batches import Batch, Batches
+from studio.data.token_rows import TokenRows
 from studio.data.training_data import TrainingData
-from studio.engine.checkpoint import Checkpoints, load_tensors, seal
+from studio.engine.checkpoint import Checkpoints, seal
 from studio.engine.device import make_accelerator
-from studio.engine.loop import Loop, Plan, Progress
+from studio.engine.environment import describe_environment
 from studio.engine.lm_loss import LmLoss
+from studio.engine.loop import Loop, Plan, Progress, Reason
 from studio.engine.memory import MemorySampler
 from studio.engine.prepared import Base, Prepared
-from studio.engine.samples import Prompt, answer_all, pick_prompts
+from studio.engine.samples import answer_all, pick_prompts
 from studio.errors import UserError
 from studio.methods import METHODS
+from studio.models.companions import copy_companions
+from studio.models.fingerprint import fingerprint
 from studio.objectives import OBJECTIVES
 from studio.paths import write_text
 from studio.project.runs import Run
 from studio.protocol import commands, events
+from studio.spec.run_spec import RunSpec
 from studio.worker.run_context import RunContext, open_run
+
+Emit = Callable[[events.Event], None]
+
+
+def train(run: Run, emit: Emit, poll: Callable[[], list[commands.Command]], *, resume: bool) -> events.Done:
+    """Train a run to its end.
+
+    Args:
+        run: its folder; the caller holds its lock.
+        emit: takes events (a no-op on all processes but the first).
+        poll: commands since the last call.
+        resume: go on from the newest complete checkpoint, or from the start when there is none.
+
+    Raises:
+        UserError: what a person can put right, from bad rows to a full disk.
+    """
+    session = _Session(run, emit, poll, resume=resume)
+    memory = MemorySampler(emit, baseline_ram=psutil.Process().memory_info().rss)
+    memory.start()
+    try:
+        return session.train(memory)
+    finally:
+        memory.stop()
+
+
+class _Session:
+    """One worker's turn at a run."""
+
+    def __init__(self, run: Run, emit: Emit, poll: Callable[[], list[commands.Command]], *, resume: bool) -> None:
+        self.run, self.emit, self.poll = run, emit, poll
+        self.parts: RunContext = open_run(run)
+        self.spec: RunSpec = self.parts.spec
+        self.accelerator: Accelerator = make_accelerator(self.spec.train.device, self.spec.train.precision)
+        self.checkpoints = Checkpoints(run.checkpoints_dir, keep=self.spec.train.keep_checkpoints)
+        self.checkpoint = self.checkpoints.newest() if resume else None
+        start = Progress.load(self.checkpoint / "state.json").step if self.checkpoint else 0
+        self._say_hello(start)
+
+    def train(self, memory: MemorySampler) -> events.Done:
+        """Prepare everything, run the loop, keep the result."""
+        self._check_base()
+        with self.accelerator.main_process_first():  # the others then find the tokens in the cache
+            data = self._read_rows()
+        try:
+            prepared = self._prepare()
+            loop = self._make_loop(prepared, data, memory)
+            self.emit(events.Phase(name="Training", done=loop.progress.step, total=loop.plan.total_steps, unit="steps"))
+            reason = loop.run()
+            if self.accelerator.is_main_process and reason != "paused":
+                self._keep_result(prepared, reason, loop.progress)
+        finally:
+            data.close()
+        return events.Done(reason=reason, step=loop.progress.step)
+
+    def _say_hello(self, step: int) -> None:
+        if self.accelerator.is_main_process:
+            environment = describe_environment(self.accelerator)
+            write_text(self.run.environment_path, json.dumps(environment, indent=1))
+        from studio import __version__
+
+        self.emit(events.Hello(job="train", pid=os.getpid(), version=__version__, step=step))
+
+    def _check_base(self) -> None:
+        """The base must be the one the run was made for: on another one its checkpoint means nothing."""
+        known = self.run.fingerprints.get("model")
+        if known and known != fingerprint(self.parts.base):
+            raise UserError(
+                f"The base model {self.spec.model.source} is not the one that this run began with.",
+                "Put the original back, or start a new run.",
+            )
+
+    def _read_rows(self) -> TrainingData:
+        self.emit(events.Phase(name="Reading rows", unit="rows"))
+        data = self.parts.data(
+            on_progress=lambda done, total: self.emit(
+                events.Phase(name="Reading rows", done=done, total=total, unit="rows")
+            ),
+            is_cancelled=self._is_stopped,
+        )
+        if self.accelerator.num_processes > 1:
+            data.train.row(len(data.train) - 1)  # all of it, so that every process reads the same complete cache
+        return data
+
+    def _is_stopped(self) -> bool:
+        return any(isinstance(command, commands.Stop | commands.Pause) for command in self.poll())
+
+    def _prepare(self) -> Prepared:
+        self.emit(events.Phase(name="Loading the model"))
+        exact = self.checkpoint / "trainable.safetensors" if self.checkpoint else None
+        base = Base(
+            folder=self.parts.base,
+            name=_public_name(self.spec.model.source),
+            device=self.accelerator.device,
+            precision=self.spec.train.precision,
+            seed=self.spec.train.seed,
+            activation_checkpointing=self.spec.train.activation_checkpointing,
+            resume=self.checkpoint / "weights" if self.checkpoint else None,
+            trainable=load_safetensors(exact) if exact and exact.is_file() else {},
+        )
+        return METHODS.get(self.spec.method.key).prepare(base, self.spec.method)
+
+    def _make_loop(self, prepared: Prepared, data: TrainingData, memory: MemorySampler) -> Loop:
+        batches = self._batches(data.train, training=True)
+        total = self.spec.train.steps or self._steps(batches)
+        spec = self._resolved(total)
+        objective = OBJECTIVES.get(spec.objective.key)
+        loss = LmLoss(
+            prepared.model,
+            lambda nll: objective.per_token(nll, spec.objective),
+            neftune_alpha=spec.train.neftune_alpha,
+        )
+        prompts = pick_prompts(data.heldout, self.parts.tokenizer, count=spec.train.samples)
+        share = {"rank": self.accelerator.process_index, "world": self.accelerator.num_processes}
+        plan = Plan(
+            spec=spec,
+            prepared=prepared,
+            loss=loss,
+            batches=lambda start: batches.iterate(start, **share),
+            heldout=list(self._heldout(data.heldout)),
+            total_steps=total,
+            checkpoints=self.checkpoints,
+            samples=lambda: answer_all(loss, self.parts.tokenizer, prompts),
+            memory=memory,
+        )
+        loop = Loop(plan, self.accelerator, self.emit, self.poll)
+        if self.checkpoint:
+            loop.resume(self.checkpoint)
+        return loop
+
+    def _batches(self, rows: TokenRows, *, training: bool) -> Batches:
+        train = self.spec.train
+        return Batches(
+            rows,
+            batch_size=train.batch_size,
+            max_length=train.max_length,
+            packing=train.packing and training,
+            shuffle=train.shuffle and training,
+            seed=train.seed,
+            pad_id=self.parts.tokenizer.pad_id,
+        )
+
+    def _heldout(self, rows: TokenRows) -> Iterator[Batch]:
+        """This process's share of the held-out micro-batches."""
+        if not len(rows):
+            return
+        batches = self._batches(rows, training=False)
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        own = batches.iterate(0, rank=rank, world=world)
+        for _ in range(rank, batches.per_epoch(), world):
+            yield next(own)
+
+    def _steps(self, batches: Batches) -> int:
+        each = self.spec.train.accumulation * self.accelerator.num_processes
+        return max(1, math.ceil(self.spec.train.epochs * batches.per_epoch() / each))
+
+    def _resolved(self, total: int) -> RunSpec:
+        """What depends on the number of steps, filled in."""
+        every = self.spec.train.eval_every or max(1, total // 10)
+        return self.spec.model_copy(update={"train": self.spec.train.model_copy(update={"eval_every": every})})
+
+    def _keep_result(self, prepared: Prepared, reason: Reason, progress: Progress) -> None:
+        """`result/`: the best weights where the run stopped for want of gain, else the last ones. Sealed, then named."""
+        self.emit(events.Phase(name="Saving the result"))
+        part = self.run.folder / ".result.part"
+        shutil.rmtree(part, ignore_errors=True)
+        best = self.run.checkpoint_dir(progress.best_step) / "weights"
+        if reason == "early_stop" and best.is_dir():
+            shutil.copytree(best, part)
+        else:
+            prepared.save_weights(part, True)
+        copy_companions(self.parts.base, part)
+        seal(part)
+        shutil.rmtree(self.run.result_dir, ignore_errors=True)
+        os.replace(part, self.run.result_dir)
+
+
+def load_safetensors(path: Path) -> dict[str, object]:
+    """All tensors of one file."""
+    from safetensors.torch import load_file
+
+    return dict(load_file(path))
+
+
+def _public_name(source: str) -> str:
+    """The name a model is called in records that travel: never a path of this computer."""
+    path = Path(source)
+    return path.name if path.exists() or path.is_absolute() else source
