@@ -6,17 +6,14 @@ import importlib
 import pkgutil
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import Any
 
 from studio.errors import Cancelled, UserError
-
-if TYPE_CHECKING:
-    import click
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; 0 done, 1 failed, 2 the input was wrong, 130 interrupted."""
-    import click
+    import typer
     from rich.console import Console
 
     from studio.project.jobs import WorkerFailed
@@ -28,23 +25,28 @@ def run(arguments: list[str]) -> int:
     except UserError as error:
         errors.print(str(error), style="red")
         return 2
-    except click.ClickException as error:
-        error.show()
+    except _usage_error() as error:
+        errors.print(f"{error.format_message()} See: {_help_command(error)}", style="red")
         return 2
     except WorkerFailed as error:
         errors.print(str(error), style="red")
         errors.print(error.detail)
         return 1
-    except (Cancelled, KeyboardInterrupt, click.Abort):
+    except typer.Exit as error:
+        return error.exit_code
+    except (Cancelled, KeyboardInterrupt, typer.Abort):
         errors.print("Interrupted.")
         return 130
+    except BrokenPipeError:  # whoever read our output has gone (`tunesmith runs | head`)
+        sys.stderr.close()
+        return 1
     except Exception:  # noqa: BLE001 - a bug: said as one, with its traceback
         traceback.print_exc(file=sys.stderr)
         errors.print("This is a fault in Tunesmith. The lines above tell where.", style="red")
         return 1
 
 
-def build() -> click.Command:
+def build() -> Any:
     """The whole command line as one click command. Command files keep their module level light: --help reads all."""
     import typer
 
@@ -59,6 +61,7 @@ def build() -> click.Command:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_nothing)
     for module in pkgutil.iter_modules(commands.__path__):
         name = module.name.replace("_", "-")
         command = importlib.import_module(f"{commands.__name__}.{module.name}").COMMAND
@@ -67,3 +70,19 @@ def build() -> click.Command:
         else:
             app.command(name)(command)
     return typer.main.get_command(app)
+
+
+def _nothing() -> None:
+    """Fine-tune language models on your own computer, talk to the result, and export it as GGUF."""
+
+
+def _usage_error() -> Any:
+    """The class of "no such option" and its like; typer brings its own click, so it is not click's."""
+    import typer
+
+    return next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def _help_command(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context is not None else 'tunesmith'} --help"

@@ -1,0 +1,1 @@
+"""Data tools: one file each. The first one is still to come."""
