@@ -1,0 +1,75 @@
+"""A model folder's tensors, read one at a time from memory-mapped safetensors. Merging is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from studio.models.facts import tensor_headers
+
+if TYPE_CHECKING:
+    import torch
+
+# safetensors' names for dtypes -> torch's (safetensors README, "Format").
+_DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
+    "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+}  # fmt: skip
+
+
+class TensorSource(Protocol):
+    """Tensors by the names that they have in a model folder, each made when it is asked for."""
+
+    @property
+    def headers(self) -> Mapping[str, dict[str, Any]]:
+        """Name -> {dtype, shape} as safetensors headers say them, in the order of the files."""
+
+    @property
+    def config_changes(self) -> dict[str, Any]:
+        """What must change in config.json for these tensors."""
+
+    def load(self, name: str) -> torch.Tensor:
+        """The tensor, in the dtype of its header."""
+
+
+class FolderTensors:
+    """The tensors of a folder as they are."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the headers.
+
+        Raises:
+            UserError: weights are missing, damaged or pickled.
+        """
+        self.folder = folder
+        self.headers: dict[str, dict[str, Any]] = tensor_headers(folder)
+        self.config_changes: dict[str, Any] = {}
+        self._open: dict[str, Any] = {}
+
+    def load(self, name: str) -> torch.Tensor:
+        """The tensor; it lives in the page cache until somebody writes to a copy."""
+        from safetensors import safe_open  # heavy
+
+        file = self.headers[name]["file"]
+        if file not in self._open:
+            self._open[file] = safe_open(self.folder / file, framework="pt")
+        tensor: torch.Tensor = self._open[file].get_tensor(name)
+        return tensor
+
+
+def torch_dtype(header: Mapping[str, Any]) -> torch.dtype:
+    """torch's dtype for a safetensors header."""
+    import torch  # heavy
+
+    dtype = getattr(torch, _DTYPES[header["dtype"]])
+    assert isinstance(dtype, torch.dtype)
+    return dtype
+
+
+def num_bytes(header: Mapping[str, Any]) -> int:
+    """Bytes that the tensor takes."""
+    count = int(torch_dtype(header).itemsize)
+    for length in header["shape"]:
+        count *= length
+    return count
