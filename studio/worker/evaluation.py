@@ -41,7 +41,7 @@ def evaluate(run: Run, checkpoint: int | None, context: Context) -> dict[str, An
     return {"rows": len(data.heldout), "checkpoint": checkpoint, "base": base, "tuned": tuned}
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def _measure(parts: RunContext, weights: Path | None, rows: TokenRows, name: str, context: Context) -> dict[str, float]:
     train = parts.spec.train
     accelerator = make_accelerator(train.device, train.precision)

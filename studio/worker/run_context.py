@@ -47,10 +47,9 @@ class RunContext:
             holdout=data.holdout,
             seed=self.spec.train.seed,
         )
-        read = found.format.read
         return open_training_data(
             request,
-            lambda row: read(row, found.columns),
+            found,
             self.tokenizer,
             on_progress=on_progress,
             is_cancelled=is_cancelled,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import torch
 from accelerate import Accelerator
 
 from studio.data.batches import Batch, Batches
@@ -186,7 +187,7 @@ class _Session:
 
     def _steps(self, batches: Batches) -> int:
         each = self.spec.train.accumulation * self.accelerator.num_processes
-        return max(1, math.ceil(self.spec.train.epochs * batches.per_epoch() / each))
+        return max(1, math.ceil(self.spec.train.epochs * float(batches.per_epoch()) / each))
 
     def _resolved(self, total: int) -> RunSpec:
         """What depends on the number of steps, filled in."""
@@ -194,7 +195,7 @@ class _Session:
         return self.spec.model_copy(update={"train": self.spec.train.model_copy(update={"eval_every": every})})
 
     def _keep_result(self, prepared: Prepared, reason: Reason, progress: Progress) -> None:
-        """`result/`: the best weights where the run stopped for want of gain, else the last ones. Sealed, then named."""
+        """`result/`: the best weights where the run stopped for want of gain, else the last. Sealed, then named."""
         self.emit(events.Phase(name="Saving the result"))
         part = self.run.folder / ".result.part"
         shutil.rmtree(part, ignore_errors=True)
@@ -209,7 +210,7 @@ class _Session:
         os.replace(part, self.run.result_dir)
 
 
-def load_safetensors(path: Path) -> dict[str, object]:
+def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
     """All tensors of one file."""
     from safetensors.torch import load_file
 

@@ -50,7 +50,7 @@ def batches_of(job: dict[str, Any]) -> Batches:
 
 
 def write_packs(job: dict[str, Any], path: Path, steps: int) -> Path:
-    """The first micro-batches' packs as rows {"ids", "labels", "seq_lengths"}, in order, for a peer to read as given."""
+    """The first micro-batches' packs as rows {"ids", "labels", "seq_lengths"}, in order, for a peer to take over."""
     stream = batches_of(job).iterate()
     with path.open("w") as file:
         for _ in range(steps):
