@@ -159,8 +159,10 @@ def _turn_end(
             return at + 1
         if text[starts[at] : end].strip():
             break
-    follower = int(ids[last]) if last < len(ids) else -1
-    return last + 1 if follower in stop_ids else last
+    at = last
+    while at < len(ids) - 1 and int(ids[at]) not in stop_ids and not text[starts[at] : starts[at + 1]].strip():
+        at += 1
+    return at + 1 if at < len(ids) and int(ids[at]) in stop_ids else last
 
 
 def _plain_text(

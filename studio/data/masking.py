@@ -15,6 +15,8 @@ from studio.models.tokenizer import ChatTokenizer
 TrainOn = Literal["answers", "last_answer", "everything"]
 Span = tuple[int, int]
 _Dicts = Sequence[Mapping[str, Any]]
+# Private-use characters: no template looks for them, and no row has them in this order.
+_STAND_IN = "\ue0a7\ue1b3\ue0a7"
 
 
 def render_example(example: Example, tokenizer: ChatTokenizer, train_on: TrainOn) -> tuple[str, list[Span]]:
@@ -54,67 +56,67 @@ def prefix_spans(messages: _Dicts, whole: str, example: Example, tokenizer: Chat
     """Spans of the answers for a template without marks.
 
     For each answer the conversation is rendered up to it with the cue for an answer (the generation prompt), and
-    again with it. Both must be beginnings of the whole text; the answer is what lies between.
+    again with it. When both are beginnings of the whole text, the answer is what lies between. Templates that write
+    a turn differently in the middle (old reasoning dropped, tools moved to the last question) are asked in another
+    way, see `_swapped_span`.
 
     Raises:
-        RowError: that cannot be proven for an answer.
+        RowError: the place of an answer cannot be proven.
     """
-    spans = []
-    for at, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        if at == 0:
-            continue  # nothing comes before it, so there is no cue from which it could be learned
-        spans.append(_answer_span(messages, at, whole, example, tokenizer))
-    if not spans:
+    # A first turn that is an answer has no cue before it from which it could be learned.
+    answers = [at for at, message in enumerate(messages) if message["role"] == "assistant" and at > 0]
+    if not answers:
         raise RowError("has no question before its answer")
-    return spans
+    return [_answer_span(messages, at, whole, example, tokenizer) for at in answers]
 
 
 def _answer_span(messages: _Dicts, at: int, whole: str, example: Example, tokenizer: ChatTokenizer) -> Span:
-    before = _render(tokenizer, messages[:at], example, cue=True).text
+    cue = _render(tokenizer, messages[:at], example, cue=True).text
     is_last = at == len(messages) - 1
     upto = whole if is_last else _render(tokenizer, messages[: at + 1], example).text
-    start = _start(before, upto, whole, str(messages[at]["content"] or ""), example, tokenizer, messages[:at])
-    if whole.startswith(upto):
-        return start, len(upto)
-    end = _end(upto[start:], whole, start, str(messages[at]["content"] or ""))
-    if end is None:
-        raise RowError(f"cannot be split for certain: the chat template writes turn {at + 1} differently in the middle")
-    return start, end
+    if upto.startswith(cue) and whole.startswith(upto) and len(upto) > len(cue):
+        return len(cue), len(upto)
+    return _swapped_span(messages, at, whole, cue, example, tokenizer)
 
 
-def _start(
-    cue: str, upto: str, whole: str, content: str, example: Example, tokenizer: ChatTokenizer, earlier: _Dicts
-) -> int:
-    """Where the answer begins: behind the cue, or behind the part of the cue that stands before the answer's text."""
-    if upto.startswith(cue) and whole.startswith(cue):
-        return len(cue)
-    # Some templates cue more than they keep (an opened reasoning block): the header must be a beginning of the cue.
-    bare = _render(tokenizer, earlier, example).text
-    place = whole.find(content.strip(), len(bare)) if content.strip() and whole.startswith(bare) else -1
-    if place < 0 or not (cue.startswith(whole[:place]) and upto.startswith(whole[:place])):
-        raise RowError("cannot be split for certain: the chat template's cue for an answer is no beginning of the row")
-    return place
+def _swapped_span(messages: _Dicts, at: int, whole: str, cue: str, example: Example, tokenizer: ChatTokenizer) -> Span:
+    """The answer's place, proven by swapping its text for another: nothing but this place may change.
 
+    Where the template writes reasoning that is part of the text, swapping all of it changes more than that; then
+    the cue tells the beginning, and swapping the last line alone proves the end.
 
-def _end(piece: str, whole: str, start: int, content: str) -> int | None:
-    """Where an answer ends that the template shortens in the middle of a conversation (it drops old reasoning).
-
-    `piece` is what the template writes for it as the last turn. The whole text must hold, from `start` on, an end
-    of that piece which closes with the same end of turn.
+    Raises:
+        RowError: more changes than that, or what stands in the place is not the answer.
     """
-    last_line = content.strip().rpartition("\n")[2]
-    closing = piece[piece.rfind(last_line) + len(last_line) :] if last_line and last_line in piece else ""
-    if not closing.strip():
+    content = str(messages[at]["content"]).strip()
+    has_cue = whole.startswith(cue)
+    place = _swap(messages, at, "", content, whole, example, tokenizer)
+    if place is not None and has_cue and len(cue) <= place[0]:
+        return len(cue), place[1]
+    if place is not None:
+        # A space before the answer belongs to its first token, and no cue claims it.
+        return len(whole[: place[0]].rstrip(" ")), place[1]
+    above, line_break, last = content.rpartition("\n")
+    place = _swap(messages, at, above + line_break, last, whole, example, tokenizer) if has_cue and above else None
+    if place is None or len(cue) > place[0]:
+        raise RowError(
+            f"cannot be split for certain: the model's chat template writes turn {at + 1} in a way that hides "
+            "where the answer begins or ends"
+        )
+    return len(cue), place[1]
+
+
+def _swap(
+    messages: _Dicts, at: int, kept: str, swapped: str, whole: str, example: Example, tokenizer: ChatTokenizer
+) -> Span | None:
+    """Where `swapped`, the end of answer `at`, stands in the whole text; None when that is not certain."""
+    other = [*messages[:at], {**messages[at], "content": kept + _STAND_IN}, *messages[at + 1 :]]
+    head, found, tail = _render(tokenizer, other, example).text.partition(_STAND_IN)
+    start, end = len(head), len(whole) - len(tail)
+    if not found or start >= end or not whole.startswith(head) or not whole.endswith(tail):
         return None
-    found, at = None, whole.find(closing, start)
-    while at >= 0 and at - start <= len(piece):
-        end = at + len(closing)
-        if piece.endswith(whole[start:end]) and last_line in whole[start:end]:
-            found = end
-        at = whole.find(closing, at + 1)
-    return found
+    shown = whole[start:end].strip()
+    return (start, end) if shown and swapped.endswith(shown) else None
 
 
 def _render(tokenizer: ChatTokenizer, messages: _Dicts, example: Example, *, cue: bool = False) -> Rendered:

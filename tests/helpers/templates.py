@@ -89,9 +89,9 @@ MISTRAL = """{%- if messages[0]['role'] == 'system' %}
 """
 
 # Reasoning is kept in the last answer and dropped from earlier ones; an answer without any gets an empty block.
-QWEN3 = """{%- set ns = namespace(last=messages | length - 1) %}
+QWEN3 = """{%- set ns = namespace(last=-1) %}
 {%- for message in messages[::-1] %}
-    {%- if message.role == 'user' and ns.last == messages | length - 1 %}
+    {%- if message.role == 'user' and ns.last < 0 %}
         {%- set ns.last = messages | length - 1 - loop.index0 %}
     {%- endif %}
 {%- endfor %}
