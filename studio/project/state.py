@@ -60,12 +60,13 @@ def summarise(path: Path, *, is_running: bool) -> RunState:
     hellos = [event for event in journal if isinstance(event, events.Hello)]
     evals = [event for event in journal if isinstance(event, events.Eval)]
     steps = [event for event in journal if isinstance(event, events.Step)]
+    plans = [event for event in journal if isinstance(event, events.Phase) and event.unit == "steps"]
     last = journal[-1] if journal else None
     best = min((event for event in evals if event.loss == event.loss), key=lambda event: event.loss, default=None)
     return RunState(
         status=_status(last, is_running=is_running),
         step=steps[-1].step if steps else max((event.step for event in hellos), default=0),
-        total=hellos[-1].total_steps if hellos else 0,
+        total=int(plans[-1].total) if plans else hellos[-1].total_steps if hellos else 0,
         loss=steps[-1].loss if steps else float("nan"),
         first_eval=evals[0].loss if evals else None,
         best_eval=best.loss if best else None,

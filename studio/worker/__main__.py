@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -34,6 +35,7 @@ def run_job(key: str, arguments: dict[str, object], context: Context) -> int:
     try:
         job = JOBS.get(key)
         if job.listens:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for whoever started us; they then tell us
             threading.Thread(target=_listen, args=(context,), daemon=True, name="stdin").start()
         last = job.run(context, arguments) or events.Done()
     except Cancelled:

@@ -23,8 +23,9 @@ def _run(context: Context, arguments: dict[str, Any]) -> Done:
         context.emit = journal.append  # type: ignore[assignment]
     else:
         context.emit = _silent
-    # Commands are read from here on: what an earlier session was told does not stop this one.
-    inbox = CommandLog(run.commands_path, None)
+    # Commands count from when this session was asked for: what an earlier one was told does not stop it, and a stop
+    # that was asked for while it was starting does.
+    inbox = CommandLog(run.commands_path, arguments.get("commands_from"))
 
     from studio.worker.training import train  # heavy
 
