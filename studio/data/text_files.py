@@ -45,6 +45,14 @@ class TextFile:
         """Decoded text; what cannot be decoded becomes U+FFFD. Line ends are left as they are."""
         return io.TextIOWrapper(self.open_bytes(), encoding=self.encoding, errors="replace", newline="")
 
+    def ends_with(self, characters: str) -> bool:
+        """Whether the last visible character is one of these (a whole pass; for an error message)."""
+        last = ""
+        with self.open_text() as file, said_of(self.path):
+            while block := file.read(1 << 20):
+                last = block.rstrip()[-1:] or last
+        return last != "" and last in characters
+
     def lines(self) -> Iterator[tuple[int, str, str]]:
         """Line number from 1, text without its line end, and a problem ("" for a good line)."""
         return self._lines_of_bytes() if self.is_utf8 else self._lines_of_text()
@@ -116,37 +124,29 @@ def find_encoding(sample: bytes, path: Path, *, is_whole: bool) -> str:
     for mark, name in _BOMS:
         if sample.startswith(mark):
             return name
-    if _is_utf8(sample, is_whole=is_whole):
-        if b"\0" in sample and (wide := _wide_encoding(sample)):
-            return wide
-        return "utf-8"
-    if b"\0" in sample:
-        if wide := _wide_encoding(sample):
-            return wide
+    if b"\0" in sample and (wide := _wide_encoding(sample)):
+        return wide
+    if not _looks_like_text(sample):
         raise UserError(
-            f"{path.name} is not a text file, nor a Parquet or Arrow file.",
+            f"{path.name} is not a file of rows: it holds binary data.",
             "Known files: JSONL, JSON, CSV, TSV, Parquet, Arrow, plain text; text files may be gzipped.",
         )
-    return _detected(sample) if _looks_like_text(sample) else _not_text(path)
-
-
-def _not_text(path: Path) -> str:
-    raise UserError(
-        f"{path.name} is not a file of rows: it holds binary data.",
-        "Known files: JSONL, JSON, CSV, TSV, Parquet, Arrow, plain text; text files may be gzipped.",
-    )
+    return "utf-8" if _is_utf8(sample, is_whole=is_whole) else _detected(sample)
 
 
 def _is_utf8(sample: bytes, *, is_whole: bool) -> bool:
+    """Valid UTF-8, or at least more of it than of anything else: a few bad bytes are broken rows, not Latin-1."""
+    decoder = codecs.getincrementaldecoder("utf-8")
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample, final=is_whole)
-    except UnicodeDecodeError as error:
-        # One bad byte in a file that otherwise holds real multi-byte characters is one broken row, not Latin-1.
-        good = sample[: error.start]
-        rest = sample[error.start :].decode("utf-8", "replace").count("\ufffd")
-        wide = sum(1 for byte in good if byte >= 0xC2)
-        return (wide > 0 and rest <= 1 + wide // 100) or (rest == 1 and len(sample) > 10_000)
-    return True
+        decoder().decode(sample, final=is_whole)
+    except UnicodeDecodeError:
+        pass
+    else:
+        return True
+    text = decoder("replace").decode(sample, final=is_whole)
+    bad = text.count("\ufffd") - sample.count("\ufffd".encode())
+    good = sum(character > "\x7f" for character in text) - text.count("\ufffd")
+    return bad <= good
 
 
 def _wide_encoding(sample: bytes) -> str:

@@ -95,9 +95,12 @@ def _row(number: int, value: Any) -> SourceRow:
 def _damaged(text: TextFile, good: int, error: Exception) -> UserError:
     import ijson
 
-    ended = isinstance(error, ijson.IncompleteJSONError) and "premature" in str(error)
+    is_cut = isinstance(error, ijson.IncompleteJSONError) and "premature" in str(error)
+    ended = is_cut or not text.ends_with("]}")
     what = f"ends in the middle of row {good + 1:,}" if ended else f"is damaged in row {good + 1:,}"
-    fine = f" The {good:,} rows before it are fine." if good else ""
+    fine = (
+        f" The {good:,} {'row' if good == 1 else 'rows'} before it {'is' if good == 1 else 'are'} fine." if good else ""
+    )
     detail = "" if ended else f" ({str(error).splitlines()[0][:120]})"
     return UserError(
         f"{text.path.name} {what}{detail}.{fine}",
