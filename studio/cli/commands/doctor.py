@@ -23,7 +23,7 @@ def doctor(
 
     from studio.machine.doctor import examine
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if as_json:
         parts = examine(is_quick=quick)
         typer.echo(json.dumps([asdict(part) for part in parts], indent=1))
