@@ -1,0 +1,99 @@
+"""From a draft to a run that may start: the model fetched, every problem told, the spec frozen in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from studio.errors import Problem, UserError
+from studio.models.facts import read_facts
+from studio.models.fingerprint import fingerprint, fingerprint_file
+from studio.models.source import is_hub_name, resolve_model
+from studio.project.folder import Project
+from studio.project.runs import Run
+from studio.sizes import human_bytes
+from studio.spec.check import check, refuse, resolve
+from studio.spec.run_spec import RunSpec
+
+
+def make_run(project: Project, spec: RunSpec, name: str, console: Console) -> Run:
+    """Check `spec` against its model and data, and freeze it in a new run's folder.
+
+    Raises:
+        UserError: with all problems.
+    """
+    placed = project.absolute(spec)
+    early = [problem for problem in check(placed) if problem.is_fatal]
+    base = _model(placed, early, console)
+    problems = check(placed, read_facts(base)) if base else early
+    print_warnings(problems, console)
+    refuse(problems)
+    assert base is not None
+    marks = {"model": fingerprint(base), "data": fingerprint_file(Path(placed.data.path))}
+    return Run.create(project.folder, resolve(_pinned(spec, base)), name, fingerprints=marks)
+
+
+def print_warnings(problems: list[Problem], console: Console) -> None:
+    """What does not keep a run from starting, but should be known."""
+    for problem in problems:
+        if not problem.is_fatal:
+            console.print(f"Warning: {problem}")
+
+
+def check_unchanged(run: Run) -> None:
+    """Refuse to go on with rows that are not those the run began with.
+
+    Raises:
+        UserError: the data file has changed or gone.
+    """
+    path = Path(run.spec().data.path)
+    if not path.is_file():
+        raise UserError(f"The run's data {path} is not there any more.", "Put it back, or start a new run.")
+    known = run.fingerprints.get("data")
+    if known and known != fingerprint_file(path):
+        raise UserError(
+            f"The data {path} has changed since the run began, so it could not go on exactly.",
+            "Put the old file back, start a new run, or go on all the same with --accept-changes.",
+        )
+
+
+def download_progress(console: Console) -> Callable[[float, float, str], None]:
+    """Says how far a download is, at most at every full percent."""
+    last = -1
+
+    def on_progress(done: float, total: float, what: str) -> None:
+        nonlocal last
+        percent = int(100 * done / total) if total else 100
+        if percent != last and (console.is_terminal or percent % 10 == 0):
+            last = percent
+            console.print(
+                f"Downloading {what}: {human_bytes(done)} of {human_bytes(total)} ({percent} %)", end=_end(console)
+            )
+
+    return on_progress
+
+
+def _end(console: Console) -> str:
+    return "\r" if console.is_terminal else "\n"
+
+
+def _model(spec: RunSpec, early: list[Problem], console: Console) -> Path | None:
+    """The model's folder. A download is not begun for a spec that cannot start; other problems are told together."""
+    source = spec.model.source
+    if early and is_hub_name(source) and not Path(source).is_dir() and source != "starter":
+        return None
+    try:
+        return resolve_model(source, spec.model.revision, on_progress=download_progress(console))
+    except UserError as error:
+        early.append(Problem("model.source", error.message, error.hint))
+        return None
+
+
+def _pinned(spec: RunSpec, base: Path) -> RunSpec:
+    """A Hub model's commit goes into the record: its main branch may be another model tomorrow."""
+    commit = base.name if base.parent.name == "snapshots" else ""
+    if not commit:
+        return spec
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"revision": commit})})

@@ -1,0 +1,42 @@
+"""The first draft of a project: what was named, written so that the project's folder can be moved."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from studio.errors import UserError
+from studio.models.facts import read_facts
+from studio.models.source import resolve_model
+from studio.spec.places import STARTER
+from studio.spec.run_spec import DataSection, ModelSection, RunSpec, TrainSection
+
+
+def fresh_spec(*, model: str, data: str, project: Path) -> RunSpec:
+    """A draft for `project` with paths that were given from the current folder.
+
+    Rows are read up to the model's context where that is shorter than the usual length and known without a download.
+    """
+    source = _place(model, project) if model != STARTER and Path(model).expanduser().exists() else model
+    spec = RunSpec(model=ModelSection(source=source), data=DataSection(path=_place(data, project)))
+    context = _context(model)
+    if 0 < context < spec.train.max_length:
+        spec = spec.model_copy(update={"train": TrainSection(max_length=context)})
+    return spec
+
+
+def _place(text: str, project: Path) -> str:
+    """Relative to the project when it lies in it, else absolute."""
+    path = Path(text).expanduser().resolve()
+    with contextlib.suppress(ValueError):
+        return path.relative_to(project.expanduser().resolve()).as_posix()
+    return str(path)
+
+
+def _context(model: str) -> int:
+    if model != STARTER and not Path(model).expanduser().is_dir():
+        return 0
+    try:
+        return read_facts(resolve_model(model)).context_length
+    except UserError:
+        return 0  # said when the run is checked
