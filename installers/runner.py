@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from installers.failures import explain
+from installers.failures import SetupError, explain
 
 _TAIL_LINES = 400
 _HOURS_LIMIT = 3.0
@@ -84,6 +84,8 @@ class Runner:
                 raise
         self.last_lines = list(tail)[-15:]
         output = "\n".join(tail)
+        if process.returncode != 0 and "--no-index" in command and "No matching distribution" in output:
+            raise _incomplete_bundle(output)
         if process.returncode != 0:
             raise explain(output, step, compiler_fix=self._compiler_fix)
         return output
@@ -100,7 +102,7 @@ class Runner:
                 line = lines.get(timeout=0.5)
             except queue.Empty:
                 quiet = time.monotonic() - heard
-                self._show(gist + (f" (no news for {quiet:.0f} s)" if quiet > 30 else ""))
+                self._show(gist + (f" (no news for {quiet:.0f} s)" if quiet > 90 else ""))
                 if time.monotonic() > limit:
                     raise explain("Read timed out", "waiting") from None
                 continue
@@ -114,6 +116,14 @@ class Runner:
             self._show(gist)
         process.wait()
         return tail
+
+
+def _incomplete_bundle(output: str) -> SetupError:
+    match = re.search(r"No matching distribution found for (\S+)", output)
+    return SetupError(
+        f"The offline folder has no wheel of {match[1] if match else 'a package'} for this Python.",
+        "Make it again from this version of Tunesmith: python3 installers/bootstrap.py bundle FOLDER",
+    )
 
 
 def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:

@@ -51,6 +51,12 @@ def test_output_goes_to_the_log_and_failure_becomes_a_sentence(tmp_path: Path) -
     assert "collecting ümlaut" in shown
 
 
+def test_an_incomplete_offline_folder_is_named(tmp_path: Path) -> None:
+    code = "print('ERROR: No matching distribution found for duckdb==2.0.0'); raise SystemExit(1)"
+    with pytest.raises(SetupError, match=r"no wheel of duckdb==2\.0\.0"):
+        Runner(tmp_path / "log", lambda text: None).run([sys.executable, "-c", code, "--no-index"], "install")
+
+
 def test_a_silent_command_still_moves_the_live_line(tmp_path: Path) -> None:
     shown: list[str] = []
     Runner(tmp_path / "log", shown.append).run([sys.executable, "-c", "import time; time.sleep(1.2)"], "wait")
