@@ -18,6 +18,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("PYTHONUTF8", "1")
 os.environ.setdefault("COLUMNS", "120")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # toy models: a second thread only waits, and tests run side by side
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:

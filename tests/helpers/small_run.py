@@ -24,7 +24,7 @@ QUICK = {
     "precision": "fp32",
     "checkpoint_every": 5,
     "eval_every": 6,
-    "samples": 1,
+    "samples": 0,
     "device": "cpu",
 }
 
