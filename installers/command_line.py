@@ -133,7 +133,9 @@ def _bundle(chosen: argparse.Namespace, places: Places) -> int:
             archive=setup.get_archive(),
         )
     console.table()
-    print(f"\n{size / 1e9:.2f} GB in {chosen.folder}. There: python3 installers/bootstrap.py --offline {chosen.folder}")
+    print(
+        f'\n{size / 1e9:.2f} GB in {chosen.folder}. There: python3 installers/bootstrap.py --offline "{chosen.folder}"'
+    )
     return 0
 
 

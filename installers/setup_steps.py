@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,12 @@ class Setup:
         self.choice = choose_torch(find_facts(), self._backend)
         self.build = llama_wheel.choose_build(self.choice.backend, self._llama_backend)
         self.key = key_of(places, self.choice, self.build.key)
-        self._bundle: offline.Bundle | None = None
         self._torch = f"torch=={TORCH_VERSION}"
-        self._torch_options: list[str] = []
+
+    @functools.cached_property
+    def _bundle(self) -> offline.Bundle | None:
+        """The offline folder, checked file by file the first time it is needed."""
+        return offline.open_bundle(self._options.offline, self._console.live) if self._options.offline else None
 
     @property
     def is_current(self) -> bool:
@@ -104,10 +108,7 @@ class Setup:
             done = self._places.stamp.exists()
             check_disk(self._places.root, 1.0 if done else self.choice.needs_gigabytes)
             self._console.say(f"PyTorch for {self.choice.label}: {self.choice.why}. {self.choice.advice}".rstrip())
-            if self._options.offline:
-                self._bundle = offline.open_bundle(self._options.offline, self._console.live)
-                self._torch, self._torch_options = self._bundle.torch, offline.pip_options(self._options.offline)
-            elif llama_wheel.cached_wheel(self._places, self.build) is None:
+            if not self._bundle and llama_wheel.cached_wheel(self._places, self.build) is None:
                 problem = llama_wheel.compiler_problem()
                 if problem:
                     raise problem
@@ -120,7 +121,7 @@ class Setup:
     def torch_source(self) -> tuple[str, list[str]]:
         """The exact requirement and the pip options that find it."""
         if self._bundle:
-            return self._torch, self._torch_options
+            return self._bundle.torch, self._sources()
         tag = reachable_tag(self.choice)
         if tag:
             return f"torch=={TORCH_VERSION}+{tag}", ["--extra-index-url", f"{PYTORCH_INDEX}{tag}"]
@@ -133,8 +134,8 @@ class Setup:
     def _install_torch(self) -> None:
         # First and alone: pulled in by another package, it would be the build that the package index likes best.
         with self._console.step(f"Installing PyTorch {TORCH_VERSION} ({self.choice.label})"):
-            self._torch, self._torch_options = self.torch_source()
-            self._install([*self._torch_options, self._torch], "install PyTorch")
+            self._torch, options = self.torch_source()
+            self._install([*options, self._torch], "install PyTorch")
 
     def get_llama(self) -> Path:
         """Step: the llama-cpp-python wheel."""
