@@ -1,0 +1,223 @@
+"""How files of rows, rendered rows and their figures look on a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from studio.errors import UserError, nearest
+from studio.sizes import human_bytes
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from studio.data.encoding import EncodingSettings
+    from studio.data.inspection import Inspection
+    from studio.data.preview import Preview
+    from studio.data.statistics import Statistics
+    from studio.formats import Recognised
+    from studio.models.tokenizer import ChatTokenizer
+
+_SHOWN_IDS = 200
+
+
+def mapping(columns: Sequence[str] | None) -> dict[str, str]:
+    """`ROLE=NAME` options as a mapping.
+
+    Raises:
+        UserError: one is not of this form.
+    """
+    pairs = [column.partition("=") for column in columns or ()]
+    for role, sign, name in pairs:
+        if not (role and sign and name):
+            raise UserError(f'"--column {role}" names no column.', "Write it as ROLE=NAME, for example answer=reply.")
+    return {role: name for role, _, name in pairs}
+
+
+def recognised(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], key: str) -> Recognised | UserError:
+    """The format, or why none is settled: inspecting a file goes on without one."""
+    from studio.formats import recognise
+
+    try:
+        return recognise(rows, columns, key)
+    except UserError as error:
+        if columns or key != "auto":
+            raise
+        return error
+
+
+def reader_of(file: Path, columns: Sequence[str] | None, key: str) -> Recognised:
+    """The settled format of a file.
+
+    Raises:
+        UserError: it cannot be read, or no format is certain.
+    """
+    from studio.data.source import first_rows, open_source
+    from studio.formats import recognise
+
+    return recognise(first_rows(open_source(file)), mapping(columns), key)
+
+
+def load_tokenizer(model: str) -> ChatTokenizer:
+    """The tokenizer of a model folder, a Hub name or "starter"."""
+    from studio.cli.waiting import progress
+    from studio.models.source import resolve_model
+    from studio.models.tokenizer import ChatTokenizer
+
+    with progress(f"Fetching {model}", "bytes") as bar:
+        folder = resolve_model(model, on_progress=lambda done, total, _: bar(int(done), int(total)))
+    return ChatTokenizer.load(folder)
+
+
+def encoding_settings(train_on: str, truncation: str, max_length: int) -> EncodingSettings:
+    """The options as settings.
+
+    Raises:
+        UserError: a word that is none of the choices.
+    """
+    from studio.data.encoding import EncodingSettings
+    from studio.data.masking import TrainOn
+
+    for option, said, known in (
+        ("--train-on", train_on, get_args(TrainOn)),
+        ("--truncation", truncation, ("end", "start")),
+    ):
+        if said not in known:
+            raise UserError(f'{option} cannot be "{said}".', nearest(said, known))
+    return EncodingSettings(cast(Any, train_on), cast(Any, truncation), max_length)
+
+
+def inspection_json(found: Inspection, guess: Recognised | UserError) -> dict[str, Any]:
+    """The whole inspection."""
+    facts = found.facts
+    settled = None if isinstance(guess, UserError) else guess
+    return {
+        "path": str(facts.path),
+        "container": facts.container,
+        "encoding": facts.encoding,
+        "compression": facts.compression,
+        "notes": list(facts.notes),
+        "size_bytes": found.size_bytes,
+        "rows": found.rows,
+        "broken": found.broken,
+        "problems": [{facts.unit: row.number, "problem": row.problem} for row in found.problems],
+        "columns": {name: vars(column) for name, column in found.columns.items()},
+        "format": settled.format.key if settled else None,
+        "roles": dict(settled.columns) if settled else {},
+        "reason": str(guess) if isinstance(guess, UserError) else guess.reason,
+        "first_rows": list(found.first[:3]),
+    }
+
+
+def print_inspection(console: Console, found: Inspection, guess: Recognised | UserError) -> None:
+    """The inspection for a person."""
+    facts = found.facts
+    kind = ", ".join(part for part in (facts.container, facts.encoding, facts.compression) if part)
+    console.print(f"{facts.path.name}: {kind}, {human_bytes(found.size_bytes)}, {found.rows:,} rows", style="bold")
+    for note in facts.notes:
+        console.print(note)
+    _print_columns(console, found)
+    _print_format(console, guess)
+    _print_broken(console, found)
+    for number, row in enumerate(found.first[:3], 1):
+        console.print(f"\nRow {number}", style="bold")
+        for name, value in row.items():
+            console.print(f"  {name}: {short(value)}")
+
+
+def _print_columns(console: Console, found: Inspection) -> None:
+    good = found.rows - found.broken
+    for name, column in found.columns.items():
+        kinds = " or ".join(kind for kind in column.kinds if kind != "null")
+        gaps = "" if column.filled == good else f", empty in {good - column.filled:,}"
+        longest = f", up to {column.longest:,} characters" if column.longest else ""
+        console.print(f"  {name}: {kinds or 'nothing'}{longest}{gaps}")
+
+
+def _print_format(console: Console, guess: Recognised | UserError) -> None:
+    if isinstance(guess, UserError):
+        console.print(f"Format: none settled. {guess}", style="yellow")
+        return
+    console.print(f"Format: {guess.format.key} ({guess.format.title}). {guess.reason}", style="green")
+    for role, column in guess.columns.items():
+        console.print(f"  {role} <- {column}")
+
+
+def _print_broken(console: Console, found: Inspection) -> None:
+    if not found.broken:
+        console.print("Broken rows: none")
+        return
+    console.print(f"Broken rows: {found.broken:,}", style="yellow")
+    for row in found.problems[:5]:
+        console.print(f"  {found.facts.path.name}:{row.number}: The row {row.problem}.")
+
+
+def preview_json(shown: Preview) -> dict[str, Any]:
+    """The rendered row with ids, flags and counts."""
+    row = shown.row
+    return {
+        "number": shown.number,
+        "text": row.text,
+        "ids": row.ids.tolist(),
+        "trained": row.trained.tolist(),
+        "tokens": shown.tokens,
+        "pieces": [{"text": text, "kind": kind} for text, kind in shown.pieces()],
+        "num_tokens": len(row.ids),
+        "num_trained": row.num_trained,
+        "num_cut": row.num_cut,
+    }
+
+
+def print_preview(console: Console, shown: Preview) -> None:
+    """The rendered row: what is learned stands in double brackets and green, what is cut off is struck out."""
+    from rich.text import Text
+
+    text = Text()
+    for piece, kind in shown.pieces():
+        if kind == "learned":
+            text.append("⟦", "bold green").append(piece, "green").append("⟧", "bold green")
+        elif kind == "cut":
+            text.append("✂[", "red").append(piece, "red strike").append("]", "red")
+        else:
+            text.append(piece, "dim")
+    console.print(text)
+    row = shown.row
+    cut = f", {row.num_cut:,} cut off" if row.num_cut else ""
+    console.print(f"\n{len(row.ids):,} tokens, {row.num_trained:,} of them learned (in ⟦ ⟧){cut}", style="bold")
+    console.print(_ids(shown))
+
+
+def _ids(shown: Preview) -> str:
+    pairs = list(zip(shown.row.ids.tolist(), shown.row.trained.tolist(), strict=True))
+    words = [f"[{token}]" if trained else str(token) for token, trained in pairs[:_SHOWN_IDS]]
+    more = f" ... and {len(pairs) - _SHOWN_IDS:,} more" if len(pairs) > _SHOWN_IDS else ""
+    return f"ids: {' '.join(words)}{more}"
+
+
+def print_statistics(console: Console, figures: Statistics) -> None:
+    """The figures for a person."""
+    console.print(f"{figures.rows:,} rows, {figures.bad:,} of them cannot be used", style="bold")
+    for reason, count in list(figures.reasons.items())[:5]:
+        console.print(f"  {count:,} x the row {reason}")
+    console.print(f"Duplicates: {figures.duplicates:,}")
+    learned = f", {figures.trained:,} of them learned" if figures.unit == "tokens" else ""
+    console.print(f"In all {figures.total:,} {figures.unit}{learned}")
+    points = ", ".join(f"{percent}%: {length:,}" for percent, length in figures.percentiles.items())
+    console.print(f"A row's {figures.unit}, up to which so many rows are: {points}")
+    for limit, share in figures.beyond.items():
+        console.print(f"  longer than {limit:,}: {share:.1%} of the rows")
+    _print_histogram(console, figures)
+
+
+def _print_histogram(console: Console, figures: Statistics) -> None:
+    most = max((count for _, _, count in figures.histogram), default=0)
+    for start, end, count in figures.histogram:
+        bar = "█" * round(40 * count / most) or ("▏" if count else "")
+        console.print(f"{start:>8,} to {end - 1:>8,} {count:>9,} {bar}")
+
+
+def short(value: Any, limit: int = 160) -> str:
+    """A value on one line."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
