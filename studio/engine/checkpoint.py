@@ -111,6 +111,12 @@ def set_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(numbers), gauss))
 
 
+def save_tensors(value: Any, path: Path) -> None:
+    """A torch file. Through Python's own file, because torch's writer forgets why the system refused a write."""
+    with path.open("wb") as file:
+        torch.save(value, file)
+
+
 def load_tensors(path: Path) -> Any:
     """A torch file of tensors and plain values; anything else in it is refused."""
     try:

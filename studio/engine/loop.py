@@ -18,7 +18,7 @@ import torch
 from accelerate import Accelerator
 
 from studio.data.batches import Batch
-from studio.engine.checkpoint import Checkpoints, load_tensors, random_state, set_random_state
+from studio.engine.checkpoint import Checkpoints, load_tensors, random_state, save_tensors, set_random_state
 from studio.engine.lm_loss import LmLoss
 from studio.engine.memory import MemorySampler
 from studio.engine.optimizer import build_optimizer
@@ -203,7 +203,7 @@ class Loop:
         newest = self.plan.checkpoints.newest()
         safe = f"The checkpoint of step {int(newest.name)} is safe." if newest else "No checkpoint was written yet."
         raise UserError(
-            f"Training diverged: the loss at step {number} is not a number. {safe}",
+            f"Training diverged at step {number}: the loss is not a number. {safe}",
             "Start again with a lower learning rate (a third of the present one) or a longer warm-up.",
         )
 
@@ -297,9 +297,9 @@ class Loop:
 
             exact = {name: p.detach().cpu().contiguous() for name, p in self.plan.prepared.trainable().items()}
             save_file(exact, folder / "trainable.safetensors")
-        torch.save(self.optimizer.state_dict(), folder / "optimizer.pt")
+        save_tensors(self.optimizer.state_dict(), folder / "optimizer.pt")
         for rank, state in enumerate(states):
-            torch.save(state, folder / f"rng-{rank}.pt")
+            save_tensors(state, folder / f"rng-{rank}.pt")
         self.progress.save(folder / "state.json")
 
     def _end(self, reason: Reason) -> Reason:

@@ -49,7 +49,7 @@ def _is_full(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return True
-        if "No space left" in str(error) or "os error 28" in str(error) or "PytorchStreamWriter failed" in str(error):
+        if "No space left" in str(error) or "os error 28" in str(error):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -172,10 +172,24 @@ def test_early_stopping_keeps_the_best(tmp_path: Path) -> None:
 
 
 def test_divergence_is_said_and_the_checkpoint_is_safe(tmp_path: Path) -> None:
-    run = make_run(tmp_path, method={"key": "full"}, learning_rate=9.0, clip_norm=0, steps=200, checkpoint_every=1)
-    with pytest.raises(UserError, match="diverged") as error:
-        train_here(run)
+    """An adapter blown up between two sessions: the step after it has no finite loss."""
+    run = make_run(tmp_path, checkpoint_every=4)
+    heard: list[events.Event] = []
+    from studio.worker.training import train
+
+    train(run, heard.append, _stop_at(5, heard, commands.Pause()), resume=False)
+    weights = run.weights(5) / "adapter_model.safetensors"
+    from safetensors.torch import load_file, save_file
+
+    from studio.engine.checkpoint import seal
+
+    save_file({name: tensor * 1e30 for name, tensor in load_file(weights).items()}, weights)
+    (run.checkpoint_dir(5) / "manifest.json").unlink()
+    seal(run.checkpoint_dir(5))
+    with pytest.raises(UserError, match="diverged at step 6.*step 5 is safe") as error:
+        train_here(run, resume=True)
     assert "learning rate" in error.value.hint
+    assert run.checkpoints()[-1] == 5
 
 
 def test_resume_refuses_another_base(tmp_path: Path) -> None:
