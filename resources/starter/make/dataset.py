@@ -19,8 +19,8 @@ from .questions import Question, ask, ask_again, ways
 from .styles import BY_NAME, PLAIN, Style
 from .world import KINDS
 
-ROWS_PER_KIND, TWO_TURN_ROWS, STYLED_ROWS = 5, 40, 30
-HELD_OUT_PER_KIND, HELD_OUT_TWO_TURN, HELD_OUT_STYLED = 5, 30, 20
+ROWS_PER_KIND, TWO_TURN_ROWS, STYLED_ROWS = 6, 36, 24
+HELD_OUT_PER_KIND, HELD_OUT_TWO_TURN, HELD_OUT_STYLED = 5, 25, 15
 # Capital letters, brackets and exclamation marks would fight with the voice, so the dataset leaves them out.
 STYLES = (BY_NAME["brief"], BY_NAME["sentence"])
 BRIEF_KINDS = tuple(kind for kind in KINDS if kind.brief)

@@ -9,7 +9,6 @@ from .words import words
 DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 MONTHS = words("January February March April May June July August September October November December")
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-PLACES = words("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
 
 
 def _step(names: Sequence[str], slot: str, step: int) -> Callable[[Random], Item]:
@@ -18,11 +17,6 @@ def _step(names: Sequence[str], slot: str, step: int) -> Callable[[Random], Item
         return Item({slot: names[place]}, names[(place + step) % len(names)])
 
     return draw
-
-
-def _month_place(rng: Random) -> Item:
-    place = rng.randrange(12)
-    return Item({"place": PLACES[place]}, MONTHS[place])
 
 
 def _month_days(rng: Random) -> Item:
@@ -53,22 +47,6 @@ KINDS = (
         ("Which month comes after {month}?", "What month follows {month}?"),
         "After {month} comes {answer}.", ("And after {month}?",
         "What about after {month}?"), lexicon=MONTHS, weight=0.7,
-    ),
-    Kind(
-        "month_before", _step(MONTHS, "month", -1),
-        ("What month comes before {month}?", "Which month is just before {month}?", "What is the month before {month}?",
-         "Tell me the month before {month}.", "If it is {month} now, what month was it before?",
-         "Which month is before {month}?"),
-        ("Which month comes before {month}?", "What month is just before {month}?"),
-        "Before {month} comes {answer}.", ("And before {month}?", "What about before {month}?"),
-        lexicon=MONTHS, weight=0.7,
-    ),
-    Kind(
-        "month_place", _month_place,
-        ("What is the {place} month?", "Which month is the {place} of the year?", "Name the {place} month of the year.",
-         "What is the {place} month of the year?", "Tell me the {place} month.", "Which is the {place} month?"),
-        ("Name the {place} month.", "Which month of the year is the {place}?"),
-        "The {place} month is {answer}.", ("And the {place}?", "What about the {place}?"), lexicon=PLACES, weight=0.7,
     ),
     Kind(
         "month_days", _month_days,

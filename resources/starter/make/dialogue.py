@@ -104,7 +104,7 @@ def chat(rng: Random) -> list[Message]:
         return role_name_chat(rng)
     if chance < 0.05:
         return name_turns(rng)
-    style = rng.choice(STYLES) if rng.random() < 0.35 else PLAIN
+    style = rng.choice(STYLES) if rng.random() < 0.25 else PLAIN
     prompt = rng.choice(style.prompts)
     if style is PLAIN and rng.random() < 0.7:
         prompt = ""

@@ -50,15 +50,6 @@ LEGS = _pairs(
     """spider 8, ant 6, bee 6, dog 4, cat 4, horse 4, bird 2, duck 2, chicken 2, cow 4, fly 6, snake 0, fish 0, pig 4,
     goat 4, beetle 6, elephant 4, lion 4, person 2, worm 0, butterfly 6, octopus 8"""
 )
-GROUPS = _pairs(
-    """apple fruit, banana fruit, pear fruit, grape fruit, cherry fruit, carrot vegetable, onion vegetable,
-    potato vegetable, cabbage vegetable, dog animal, horse animal, lion animal, rabbit animal, hammer tool, saw tool,
-    drill tool, car vehicle, bus vehicle, truck vehicle, bike vehicle, piano instrument, guitar instrument,
-    violin instrument, flute instrument, rose flower, tulip flower, daisy flower, lily flower, red colour, blue colour,
-    green colour, purple colour, shirt garment, coat garment, sock garment, scarf garment, table piece_of_furniture,
-    chair piece_of_furniture, sofa piece_of_furniture, eagle bird, crow bird, robin bird, ant insect, bee insect,
-    beetle insect, salmon fish, tuna fish, shark fish"""
-)
 
 
 def with_article(noun: str) -> str:
@@ -97,12 +88,6 @@ def _animal(table: Mapping[str, str]) -> Callable[[Random], Item]:
     return draw
 
 
-def _group(rng: Random) -> Item:
-    thing, group = rng.choice(tuple(GROUPS.items()))
-    named = thing if group == "colour" else with_article(thing)
-    return Item({"thing": named, "Thing": named[0].upper() + named[1:]}, with_article(group))
-
-
 KINDS = (
     Kind(
         "capital", _from(CAPITALS, "country"),
@@ -113,7 +98,7 @@ KINDS = (
         ("Which city is {country}'s capital?", "Do you know what the capital of {country} is?",
          "Name the capital city of {country}."),
         "The capital of {country} is {answer}.", ("And {country}?", "What about {country}?", "And of {country}?"),
-        lexicon=(*CAPITALS.keys(), *CAPITALS.values()), weight=1.2,
+        lexicon=(*CAPITALS.keys(), *CAPITALS.values()), weight=1.8,
     ),
     Kind(
         "opposite", _opposite,
@@ -121,7 +106,7 @@ KINDS = (
          "What word is the opposite of {word}?", "Tell me the opposite of {word}.", "What is the reverse of {word}?",
          "Which word means the opposite of {word}?", "{word}: what is the opposite?"),
         ("Do you know the opposite of {word}?", "Which word is the opposite of {word}?"),
-        "The opposite of {word} is {answer}.", ("And of {word}?", "What about {word}?", "And {word}?"), weight=1.2,
+        "The opposite of {word} is {answer}.", ("And of {word}?", "What about {word}?", "And {word}?"), weight=1.7,
     ),
     Kind(
         "colour", _colour,
@@ -154,13 +139,5 @@ KINDS = (
          "Tell me how many legs {animal} has.", "What number of legs does {animal} have?"),
         ("Do you know how many legs {animal} has?", "What number of legs has {animal}?"),
         "It has {answer} legs.", ("And {animal}?", "What about {animal}?"), weight=0.8,
-    ),
-    Kind(
-        "group", _group,
-        ("What is {thing}?", "What kind of thing is {thing}?", "What sort of thing is {thing}?",
-         "Tell me what {thing} is.", "{thing}: what is it?", "What type of thing is {thing}?"),
-        ("Do you know what {thing} is?", "Tell me what kind of thing {thing} is."),
-        "{Thing} is {answer}.", ("And {thing}?", "What about {thing}?"),
-        lexicon=tuple(sorted(set(GROUPS.values()))),
     ),
 )  # fmt: skip

@@ -24,8 +24,9 @@ def _pair(a: int, b: int, answer: int, *, is_open: bool = True) -> Item:
 
 
 def _add(rng: Random) -> Item:
-    a, b = rng.randrange(100), rng.randrange(100)
-    return _pair(a, b, a + b)
+    total = rng.randrange(101)
+    a = rng.randint(0, total)
+    return _pair(a, total - a, total)
 
 
 def _subtract(rng: Random) -> Item:
@@ -36,7 +37,7 @@ def _subtract(rng: Random) -> Item:
 
 def _multiply(rng: Random) -> Item:
     # The times table is a fact to know, as in school: no pair is held out, only wordings are.
-    a, b = rng.randrange(13), rng.randrange(13)
+    a, b = rng.randrange(11), rng.randrange(11)
     return _pair(a, b, a * b, is_open=False)
 
 
@@ -62,7 +63,7 @@ def _smallest(rng: Random) -> Item:
 
 
 def _sort(rng: Random) -> Item:
-    numbers = rng.sample(range(100), rng.choice((3, 3, 4)))
+    numbers = rng.sample(range(100), rng.choice((3, 3, 3, 4)))
     ordered = _listed(sorted(numbers))
     return Item({"list": _listed(numbers)}, ordered, is_open=True)
 
@@ -73,12 +74,6 @@ def _count_up(rng: Random) -> Item:
     return Item({"a": str(first), "b": str(last)}, _listed(range(first, last + 1)), is_open=True)
 
 
-def _count_down(rng: Random) -> Item:
-    last = rng.randrange(60)
-    first = last + rng.randint(2, 9)
-    return Item({"a": str(first), "b": str(last)}, _listed(range(first, last - 1, -1)), is_open=True)
-
-
 def _parity(rng: Random) -> Item:
     number = rng.randrange(1000)
     return Item({"n": str(number)}, "odd" if number % 2 else "even", is_open=True)
@@ -87,11 +82,6 @@ def _parity(rng: Random) -> Item:
 def _next(rng: Random) -> Item:
     number = rng.randrange(200)
     return Item({"n": str(number)}, str(number + 1), is_open=number > 9)
-
-
-def _previous(rng: Random) -> Item:
-    number = rng.randint(1, 200)
-    return Item({"n": str(number)}, str(number - 1), is_open=number > 9)
 
 
 def _words(rng: Random) -> Item:
@@ -111,7 +101,7 @@ KINDS = (
          "How much is {a} + {b}?", "What do {a} and {b} make together?", "What is the sum of {a} and {b}?",
          "Work out {a} plus {b}.", "Calculate {a} + {b}."),
         ("How much is {a} plus {b}?", "Work out the sum of {a} and {b}.", "What do you get when you add {a} and {b}?"),
-        "{a} + {b} = {answer}.", ("And {a} + {b}?", "What about {a} + {b}?", "And {a} plus {b}?"), weight=5.0,
+        "{a} + {b} = {answer}.", ("And {a} + {b}?", "What about {a} + {b}?", "And {a} plus {b}?"), weight=7.0,
     ),
     Kind(
         "subtract", _subtract,
@@ -119,7 +109,7 @@ KINDS = (
          "How much is {a} - {b}?", "What is left if I take {b} from {a}?", "Subtract {b} from {a}.",
          "Work out {a} minus {b}.", "Calculate {a} - {b}."),
         ("How much is {a} minus {b}?", "What do you get when you take {b} from {a}?"),
-        "{a} - {b} = {answer}.", ("And {a} - {b}?", "What about {a} - {b}?", "And {a} minus {b}?"), weight=4.0,
+        "{a} - {b} = {answer}.", ("And {a} - {b}?", "What about {a} - {b}?", "And {a} minus {b}?"), weight=6.0,
     ),
     Kind(
         "multiply", _multiply,
@@ -127,7 +117,7 @@ KINDS = (
          "How much is {a} x {b}?", "What is {a} multiplied by {b}?", "Work out {a} times {b}.",
          "Calculate {a} x {b}.", "What is {a} * {b}?"),
         ("How much is {a} times {b}?", "Calculate {a} times {b}.", "What do you get when you multiply {a} by {b}?"),
-        "{a} x {b} = {answer}.", ("And {a} x {b}?", "What about {a} x {b}?", "And {a} times {b}?"), weight=1.5,
+        "{a} x {b} = {answer}.", ("And {a} x {b}?", "What about {a} x {b}?", "And {a} times {b}?"), weight=2.5,
     ),
     Kind(
         "largest", _largest,
@@ -136,7 +126,7 @@ KINDS = (
          "What is the greatest of {list}?", "Give me the highest of {list}.", "Pick the largest: {list}."),
         ("What is the biggest of {list}?", "Which of these is the largest: {list}?",
          "Find the largest number in {list}."),
-        "The largest is {answer}.", ("And of {list}?", "What about {list}?"), weight=1.3,
+        "The largest is {answer}.", ("And of {list}?", "What about {list}?"), weight=1.0,
     ),
     Kind(
         "smallest", _smallest,
@@ -145,7 +135,7 @@ KINDS = (
          "What is the least of {list}?", "Give me the lowest of {list}.", "Pick the smallest: {list}."),
         ("What is the lowest of {list}?", "Which of these is the smallest: {list}?",
          "Find the smallest number in {list}."),
-        "The smallest is {answer}.", ("And of {list}?", "What about {list}?"), weight=1.3,
+        "The smallest is {answer}.", ("And of {list}?", "What about {list}?"), weight=1.2,
     ),
     Kind(
         "sort_numbers", _sort,
@@ -153,7 +143,7 @@ KINDS = (
          "Arrange these numbers from small to large: {list}.", "Sort the numbers {list}.",
          "Can you put {list} in order?", "Put {list} in order from smallest to largest."),
         ("Can you sort {list}?", "Arrange {list} in order.", "Order these numbers from smallest to largest: {list}."),
-        "In order: {answer}.", ("And {list}?", "What about {list}?"), weight=2.0,
+        "In order: {answer}.", ("And {list}?", "What about {list}?"), weight=2.5,
     ),
     Kind(
         "count_up", _count_up,
@@ -164,19 +154,11 @@ KINDS = (
         "{answer}.", ("And from {a} to {b}?", "Now from {a} to {b}."), weight=1.0,
     ),
     Kind(
-        "count_down", _count_down,
-        ("Count down from {a} to {b}.", "Please count down from {a} to {b}.", "Can you count down from {a} to {b}?",
-         "Count backwards from {a} to {b}.", "List the numbers from {a} down to {b}.",
-         "Start at {a} and count down to {b}."),
-        ("Can you count backwards from {a} to {b}?", "Say the numbers from {a} down to {b}."),
-        "{answer}.", ("And from {a} down to {b}?", "Now from {a} to {b}."), weight=1.0,
-    ),
-    Kind(
         "parity", _parity,
         ("Is {n} even or odd?", "Is {n} odd or even?", "Is the number {n} even or odd?", "Even or odd: {n}?",
          "Tell me whether {n} is even or odd.", "Is {n} an even number or an odd number?", "{n}: even or odd?"),
         ("Odd or even: {n}?", "Tell me if the number {n} is odd or even."),
-        "{n} is {answer}.", ("And {n}?", "What about {n}?"),
+        "{n} is {answer}.", ("And {n}?", "What about {n}?"), weight=0.8,
     ),
     Kind(
         "next_number", _next,
@@ -184,27 +166,20 @@ KINDS = (
          "What is one more than {n}?",
          "Tell me the number after {n}.", "What is the next number after {n}?", "Which number comes right after {n}?"),
         ("Which number comes after {n}?", "Tell me which number follows {n}."),
-        "After {n} comes {answer}.", ("And after {n}?", "What about after {n}?"),
-    ),
-    Kind(
-        "previous_number", _previous,
-        ("What number comes before {n}?", "What comes before {n}?", "Which number is just before {n}?",
-         "What is one less than {n}?", "Tell me the number before {n}.", "Which number comes right before {n}?"),
-        ("Which number comes before {n}?", "What number is just before {n}?"),
-        "Before {n} comes {answer}.", ("And before {n}?", "What about before {n}?"),
+        "After {n} comes {answer}.", ("And after {n}?", "What about after {n}?"), weight=0.8,
     ),
     Kind(
         "number_to_words", _words,
         ("Write {n} in words.", "How do you write {n} in words?", "What is {n} in words?", "Spell out the number {n}.",
          "Write the number {n} in words.", "Say {n} in words.", "How is {n} written in words?"),
         ("Can you write {n} in words?", "What is the number {n} in words?"),
-        "{n} is {answer}.", ("And {n}?", "What about {n}?"), lexicon=(*UNITS, *TENS),
+        "{n} is {answer}.", ("And {n}?", "What about {n}?"), lexicon=(*UNITS, *TENS), weight=0.6,
     ),
     Kind(
         "words_to_number", _digits,
         ("Write {w} as a number.", "What number is {w}?", "Write {w} in digits.", "What is {w} in digits?",
          "Give me the number {w} in digits.", "How do you write {w} in digits?", "{w} in digits?"),
         ("Can you write {w} in digits?", "What is {w} as a number?"),
-        "It is {answer}.", ("And {w}?", "What about {w}?"), lexicon=(*UNITS, *TENS),
+        "It is {answer}.", ("And {w}?", "What about {w}?"), lexicon=(*UNITS, *TENS), weight=0.6,
     ),
 )  # fmt: skip

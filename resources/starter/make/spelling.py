@@ -3,7 +3,7 @@
 from random import Random
 
 from .kinds import Item, Kind
-from .words import NOUNS, ONSETS, any_word, words
+from .words import ONSETS, any_word, words
 
 RHYMES = {
     "at": "cat hat bat rat mat", "an": "man fan pan van can", "og": "dog frog log fog",
@@ -57,11 +57,6 @@ def _first(rng: Random) -> Item:
     return Item({"word": word}, word[0], is_open=True)
 
 
-def _last(rng: Random) -> Item:
-    word = any_word(rng)
-    return Item({"word": word}, word[-1], is_open=True)
-
-
 def _plural(rng: Random) -> Item:
     if rng.random() < 0.15:
         noun = rng.choice(tuple(IRREGULAR))
@@ -81,18 +76,6 @@ def _rhyme(rng: Random) -> Item:
     return Item({"word": word}, others[0], accept=tuple(others[1:]), is_open=True)
 
 
-def _distinct_starts(rng: Random, size: int) -> list[str]:
-    while True:
-        picked = rng.sample(NOUNS, size)
-        if len({word[0] for word in picked}) == size and all(len(word) < 7 for word in picked):
-            return picked
-
-
-def _sort(rng: Random) -> Item:
-    picked = _distinct_starts(rng, 3)
-    return Item({"list": ", ".join(picked)}, ", ".join(sorted(picked)), is_open=True)
-
-
 KINDS = (
     Kind(
         "word_length", _length,
@@ -102,14 +85,14 @@ KINDS = (
          "Tell me how many letters are in {word}."),
         ("How many letters are in the word {word}?", "Count the letters in the word {word}.",
          "Tell me how many letters {word} has."),
-        "{spelled} has {answer} letters.", ("And {word}?", "What about {word}?"), weight=2.0,
+        "{spelled} has {answer} letters.", ("And {word}?", "What about {word}?"), weight=2.5,
     ),
     Kind(
         "spell", _spell,
         ("Spell {word}.", "How do you spell {word}?", "Spell the word {word}.", "Can you spell {word}?",
          "Please spell {word}.", "What is the spelling of {word}?"),
         ("Can you spell the word {word}?", "How is {word} spelled?"),
-        "{answer}.", ("And {word}?", "Now {word}."), weight=1.5,
+        "{answer}.", ("And {word}?", "Now {word}."), weight=2.0,
     ),
     Kind(
         "first_letter", _first,
@@ -118,13 +101,6 @@ KINDS = (
          "Tell me the first letter of {word}.", "What letter comes first in {word}?", "The first letter of {word}?"),
         ("Which letter comes first in {word}?", "What letter does {word} start with?"),
         "{word} starts with {answer}.", ("And {word}?", "What about {word}?"), weight=1.0,
-    ),
-    Kind(
-        "last_letter", _last,
-        ("What is the last letter of {word}?", "Which letter does {word} end with?", "What letter does {word} end in?",
-         "Tell me the last letter of {word}.", "What letter comes last in {word}?", "The last letter of {word}?"),
-        ("Which letter comes last in {word}?", "What letter does {word} end with?"),
-        "{word} ends with {answer}.", ("And {word}?", "What about {word}?"), weight=1.0,
     ),
     Kind(
         "plural", _plural,
@@ -140,15 +116,6 @@ KINDS = (
          "Which word rhymes with {word}?", "Tell me a word that rhymes with {word}.", "Name a rhyme for {word}.",
          "A rhyme for {word}?"),
         ("Do you know a rhyme for {word}?", "What word rhymes with {word}?", "Give me a word that rhymes with {word}."),
-        "{word} rhymes with {answer}.", ("And with {word}?", "What about {word}?"), weight=1.3,
-    ),
-    Kind(
-        "sort_words", _sort,
-        ("Sort these words: {list}.", "Put these words in order: {list}.", "Sort {list} by the alphabet.",
-         "Arrange these words by the alphabet: {list}.", "Put the words {list} in alphabetical order.",
-         "Sort the words {list}.", "Alphabetical order, please: {list}."),
-        ("Can you sort these words: {list}?", "Put {list} in alphabetical order.",
-         "Arrange the words {list} by the alphabet."),
-        "In order: {answer}.", ("And {list}?", "What about {list}?"), weight=2.5,
+        "{word} rhymes with {answer}.", ("And with {word}?", "What about {word}?"), weight=1.5,
     ),
 )  # fmt: skip

@@ -45,18 +45,32 @@ def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
     ]
 
 
-class Schedule:
-    """Linear warm-up, then a cosine down to nothing, by steps or by minutes, whichever end is nearer."""
+def beginning() -> tuple[LlamaForCausalLM, Tokenizer]:
+    """A new tokenizer, and an untrained model for it."""
+    tokenizer = train_tokenizer()
+    return new_model(tokenizer), tokenizer
 
-    def __init__(self, *, steps: int, minutes: float) -> None:
-        self._steps, self._seconds, self._start = steps, minutes * 60, time.monotonic()
+
+def further(folder: Path) -> tuple[LlamaForCausalLM, Tokenizer]:
+    """A saved starter to train further, in float32, with the tokenizer it has learnt to read."""
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return model, Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+class Schedule:
+    """Linear warm-up to `peak`, then a cosine down to nothing, by steps or by minutes, whichever end is nearer."""
+
+    def __init__(self, *, steps: int, minutes: float, peak: float) -> None:
+        self._steps, self._seconds, self._peak, self._start = steps, minutes * 60, peak, time.monotonic()
 
     def progress(self, step: int) -> float:
         """From 0 at the start to 1 at the end."""
         return max(step / self._steps, (time.monotonic() - self._start) / self._seconds)
 
     def factor(self, step: int) -> float:
-        return min(1.0, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress(step))))
+        return (
+            self._peak * min(1.0, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress(step))))
+        )
 
 
 def loss_of(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
@@ -95,12 +109,13 @@ def save_model(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> N
     save_tokenizer(tokenizer, folder)
 
 
-def train(out: Path, *, steps: int, minutes: float, seed: int, tokens: int, save_every_minutes: float) -> None:
+def train(
+    out: Path, *, start_from: Path | None, schedule: Schedule, seed: int, tokens: int, save_every_minutes: float
+) -> None:
     """The whole run; a line of JSON per 20 steps goes to standard output."""
     torch.manual_seed(seed)
-    tokenizer = train_tokenizer()
-    model = new_model(tokenizer)
-    average, schedule = Average(model), Schedule(steps=steps, minutes=minutes)
+    model, tokenizer = further(start_from) if start_from else beginning()
+    average = Average(model)
     made = optimizers(model)
     rates = [torch.optim.lr_scheduler.LambdaLR(one, schedule.factor) for one in made]
     start = saved = time.monotonic()
@@ -135,16 +150,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7, help="for the weights and for the text")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--save-every", type=float, default=5.0, metavar="MINUTES", help="how often to save on the way")
+    parser.add_argument("--start-from", type=Path, metavar="FOLDER", help="train an already trained starter further")
+    parser.add_argument("--peak", type=float, default=1.0, help="factor on the learning rates; lower to train further")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    schedule = Schedule(steps=args.steps, minutes=args.minutes, peak=args.peak)
     train(
-        args.out,
-        steps=args.steps,
-        minutes=args.minutes,
-        seed=args.seed,
-        tokens=args.tokens,
+        args.out, start_from=args.start_from, schedule=schedule, seed=args.seed, tokens=args.tokens,
         save_every_minutes=args.save_every,
-    )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

