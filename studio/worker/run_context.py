@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio.data.source import first_rows, open_source
 from studio.data.training_data import DataRequest, TrainingData, open_training_data
-from studio.formats import recognise
+from studio.formats import Recognised, recognise
 from studio.models.source import resolve_model
 from studio.models.tokenizer import ChatTokenizer
 from studio.project.runs import Run
@@ -23,6 +23,15 @@ class RunContext:
     base: Path
     tokenizer: ChatTokenizer
 
+    def recognised(self) -> Recognised:
+        """The rows' format and columns.
+
+        Raises:
+            UserError: no format fits, or the file cannot be read.
+        """
+        data = self.spec.data
+        return recognise(first_rows(open_source(Path(data.path))), data.columns, data.format)
+
     def data(
         self,
         *,
@@ -34,10 +43,9 @@ class RunContext:
         Raises:
             UserError: the file, its format or its rows cannot be used.
         """
-        data, path = self.spec.data, Path(self.spec.data.path)
-        found = recognise(first_rows(open_source(path)), data.columns, data.format)
+        data, found = self.spec.data, self.recognised()
         request = DataRequest(
-            path=path,
+            path=Path(data.path),
             format=found.format.key,
             columns=found.columns,
             train_on=data.train_on,

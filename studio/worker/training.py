@@ -23,7 +23,7 @@ from studio.engine.lm_loss import LmLoss
 from studio.engine.loop import Loop, Plan, Progress, Reason
 from studio.engine.memory import MemorySampler
 from studio.engine.prepared import Base, Prepared
-from studio.engine.samples import answer_all, pick_prompts
+from studio.engine.samples import answer_all
 from studio.errors import UserError
 from studio.methods import METHODS
 from studio.models.companions import copy_companions
@@ -33,6 +33,7 @@ from studio.paths import write_text
 from studio.project.runs import Run
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
+from studio.worker.questions import held_out_questions
 from studio.worker.run_context import RunContext, open_run
 
 Emit = Callable[[events.Event], None]
@@ -145,7 +146,7 @@ class _Session:
             lambda nll: objective.per_token(nll, spec.objective),
             neftune_alpha=spec.train.neftune_alpha,
         )
-        prompts = pick_prompts(data.heldout, self.parts.tokenizer, count=spec.train.samples)
+        prompts = held_out_questions(self.parts, data, spec.train.samples)
         share = {"rank": self.accelerator.process_index, "world": self.accelerator.num_processes}
         plan = Plan(
             spec=spec,

@@ -83,6 +83,14 @@ def test_adapter_record_holds_no_path(tmp_path: Path) -> None:
     assert str(tmp_path) not in (run.result_dir / "adapter_config.json").read_text()
 
 
+def test_samples_are_asked_in_the_rows_own_words(tmp_path: Path) -> None:
+    heard = train_here(make_run(tmp_path, steps=2, samples=2, eval_every=1))
+    samples = [event for event in heard if isinstance(event, events.Sample)]
+    assert [sample.step for sample in samples] == [0, 0, 1, 1, 2, 2]
+    rows = (tmp_path / "rows.jsonl").read_text()
+    assert all(f'"content": "{sample.prompt}"' in rows for sample in samples)
+
+
 def test_tuned_model_differs_from_base(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     train_here(run)
