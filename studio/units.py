@@ -37,10 +37,11 @@ class Registry(Generic[T]):
         Raises:
             UserError: nothing has this name; the hint names the nearest one.
         """
-        units = self.all()
-        if key not in units:
-            raise UserError(f'There is no {self._what} "{key}".', nearest(key, units))
-        return units[key]
+        known = self._names() if self._units is None else list(self._units)
+        if key not in known:
+            raise UserError(f'There is no {self._what} "{key}".', nearest(key, known))
+        # One by one: a worker that runs one job must not pay for the imports of all others.
+        return self._load(key) if self._units is None else self._units[key]
 
     def _names(self) -> list[str]:
         package = importlib.import_module(self._package)

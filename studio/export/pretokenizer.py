@@ -120,7 +120,7 @@ def _build(family: Family) -> Any:
     """The family as a pre-tokenizer of the tokenizers library."""
     from tokenizers import Regex, pre_tokenizers  # heavy
 
-    named = {
+    named: dict[str, Any] = {
         "digits": lambda: pre_tokenizers.Digits(individual_digits=True),
         "punctuation": lambda: pre_tokenizers.Punctuation(behavior="contiguous"),
         "gpt-2": lambda: pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),

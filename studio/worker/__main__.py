@@ -91,9 +91,14 @@ def _take_stdout() -> IO[str]:
 
 def _listen(context: Context) -> None:
     """Commands from stdin. Its end means that whoever asked has gone: the job is cancelled."""
-    for line in sys.stdin.buffer:
-        if line.strip():
-            context.tell(commands.decode(line))
+    rest = b""
+    # Not sys.stdin: a thread that waits in its buffer makes the interpreter abort at its end.
+    while chunk := os.read(0, 1 << 16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                context.tell(commands.decode(line))
+    context.closed.set()
     context.tell(commands.Cancel())
 
 

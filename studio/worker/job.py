@@ -22,12 +22,14 @@ class Context:
         emit: sends one event; safe from any thread.
         inbox: commands as they arrive.
         cancelled: set once the person asked to cancel or stop; long loops look at it.
+        closed: set once standard input has ended: whoever asked has gone.
         closing: what is let go of after the last word (a run's lock, its journal).
     """
 
     emit: Callable[[Event], None]
     inbox: SimpleQueue[Command] = field(default_factory=SimpleQueue)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    closed: threading.Event = field(default_factory=threading.Event)
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def tell(self, command: Command) -> None:

@@ -1,0 +1,1 @@
+"""Conversations with GGUF files: llama.cpp lives here. Models in torch answer through the engine."""

@@ -1,0 +1,1 @@
+"""One file an export target; each holds `TARGET`."""

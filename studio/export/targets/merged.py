@@ -1,0 +1,58 @@
+"""A full model folder: merged safetensors in shards, with everything that makes it a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from studio.errors import Cancelled
+from studio.export.description import describe
+from studio.export.merge import MergedTensors, open_tensors
+from studio.export.model_card import model_card
+from studio.export.quant_types import QuantType
+from studio.export.shards import SHARD_BYTES, ShardWriter, split_into_shards
+from studio.export.target import Output, Target, Watch
+from studio.export.tensors import num_bytes
+from studio.models.facts import tensor_headers
+from studio.project.tuned import Tuned
+
+
+def plan(tuned: Tuned, folder: Path, stem: str, quants: list[QuantType]) -> list[Output]:
+    """One folder, as large as the base."""
+    size = sum(num_bytes(header) for header in tensor_headers(tuned.base).values())
+    return [Output(folder / f"{stem}-merged", size + (64 << 20))]
+
+
+def write(tuned: Tuned, output: Output, watch: Watch, path: Path) -> None:
+    """Write shard after shard, merging each tensor when its turn comes."""
+    source = open_tensors(tuned.base, tuned.weights)
+    path.mkdir()
+    describe(tuned, path, source.config_changes)
+    shards = split_into_shards(source.headers, SHARD_BYTES)
+    total, done, where = sum(num_bytes(header) for header in source.headers.values()), 0, {}
+    for number, headers in enumerate(shards, start=1):
+        name = f"model-{number:05d}-of-{len(shards):05d}.safetensors" if len(shards) > 1 else "model.safetensors"
+        with ShardWriter(path / name, headers) as shard:
+            for tensor in headers:
+                if watch.is_cancelled():
+                    raise Cancelled
+                watch.on_progress(done, total, tensor)
+                shard.write(source.load(tensor))
+                done += num_bytes(headers[tensor])
+                where[tensor] = name
+    if len(shards) > 1:
+        index = {"metadata": {"total_size": total}, "weight_map": where}
+        (path / "model.safetensors.index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
+    if isinstance(source, MergedTensors):
+        source.assert_effect()
+    (path / "README.md").write_text(model_card(tuned, "transformers"), encoding="utf-8")
+    watch.on_progress(total, total, "")
+
+
+TARGET = Target(
+    key="merged",
+    title="Merged model",
+    summary="A full model folder for transformers, vLLM and others.",
+    plan=plan,
+    write=write,
+)
