@@ -52,13 +52,13 @@ def read_facts(folder: Path) -> ModelFacts:
     names = {path.name for path in folder.iterdir()}
     return ModelFacts(
         folder=folder,
-        architecture=str((config.get("architectures") or [""])[0]),
+        architecture=_architecture(config),
         num_parameters=sum(_count(header["shape"]) for header in shapes.values()),
         weight_bytes=sum(header["data_offsets"][1] - header["data_offsets"][0] for header in shapes.values()),
-        context_length=int(text.get("max_position_embeddings") or text.get("n_positions") or 0),
-        num_layers=int(text.get("num_hidden_layers") or text.get("n_layer") or 0),
-        hidden_size=int(text.get("hidden_size") or text.get("n_embd") or 0),
-        vocab_size=int(text.get("vocab_size") or 0),
+        context_length=_number(text, "max_position_embeddings", "n_positions"),
+        num_layers=_number(text, "num_hidden_layers", "n_layer"),
+        hidden_size=_number(text, "hidden_size", "n_embd"),
+        vocab_size=_number(text, "vocab_size"),
         has_tokenizer=bool(names & {"tokenizer.json", "tokenizer.model", "vocab.json"}),
         has_chat_template="chat_template.jinja" in names or "chat_template" in _tokenizer_config(folder),
         config=config,
@@ -86,7 +86,7 @@ def weight_files(folder: Path) -> list[Path]:
     """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = sorted(set(read_json(index, "").get("weight_map", {}).values()))
+        shards = _shards(index)
         missing = [shard for shard in shards if not (folder / shard).is_file()]
         if missing or not shards:
             have = len(shards) - len(missing)
@@ -122,7 +122,11 @@ def read_safetensors_header(path: Path) -> dict[str, dict[str, Any]]:
             header = json.loads(file.read(length))
         except ValueError as error:
             raise UserError(f"{path.name} is no safetensors file: its header is not readable.") from error
+    if not isinstance(header, dict):
+        raise UserError(f"{path.name} is no safetensors file: its header is no table of tensors.")
     header.pop("__metadata__", None)
+    if not all(_is_tensor(entry) for entry in header.values()):
+        raise UserError(f"{path.name} is damaged: its header has no shape or place for a tensor.", "Download it again.")
     end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if 8 + length + end > size:
         raise UserError(
@@ -146,6 +150,42 @@ def read_json(path: Path, missing: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path} should hold a JSON object, it holds a {type(value).__name__}.")
     return value
+
+
+def _is_tensor(entry: Any) -> bool:
+    """Whether a header entry says type, shape and place."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
+        return False
+    shape, place = entry.get("shape"), entry.get("data_offsets")
+    is_sound = isinstance(shape, list) and isinstance(place, list) and len(place) == 2
+    return is_sound and all(isinstance(number, int) and number >= 0 for number in [*shape, *place])
+
+
+def _shards(index: Path) -> list[str]:
+    """The weight files an index names, in order.
+
+    Raises:
+        UserError: it is damaged, or names files outside its folder.
+    """
+    names = read_json(index, "").get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise UserError(
+            f"{index.name} is damaged: it does not say which file holds which tensor.", "Download it again."
+        )
+    shards = sorted(set(names.values()))
+    if any(Path(shard).name != shard or "\\" in shard for shard in shards):
+        raise UserError(f"{index.name} names files outside the model's folder.", "Take the model from another place.")
+    return shards
+
+
+def _architecture(config: dict[str, Any]) -> str:
+    names = config.get("architectures")
+    return str(names[0]) if isinstance(names, list) and names else ""
+
+
+def _number(config: dict[str, Any], *names: str) -> int:
+    """The first of these settings that is a whole number, else 0."""
+    return next((value for value in map(config.get, names) if isinstance(value, int) and value), 0)
 
 
 def _count(shape: list[int]) -> int:

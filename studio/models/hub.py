@@ -80,7 +80,6 @@ def _download(name: str, revision: str, on_progress: Progress) -> Path:
             "Switch offline mode off (HF_HUB_OFFLINE=0), or name a model folder.",
         )
     from huggingface_hub import HfApi, snapshot_download  # heavy
-    from huggingface_hub.utils.tqdm import silent_tqdm  # heavy
 
     info = HfApi().model_info(name, revision=revision or None, files_metadata=True)
     sizes = _choose(name, {file.rfilename: int(file.size or 0) for file in info.siblings or []})
@@ -93,7 +92,7 @@ def _download(name: str, revision: str, on_progress: Progress) -> Path:
         revision=revision or None,
         allow_patterns=WANTED,
         ignore_patterns=UNWANTED,
-        tqdm_class=_as_any(silent_tqdm),
+        tqdm_class=_silent_bar(),
     )
     return Path(folder)
 
@@ -145,5 +144,12 @@ def _is_unreachable(error: Exception) -> bool:
     return isinstance(error, httpx2.TransportError)
 
 
-def _as_any(value: Any) -> Any:
-    return value
+def _silent_bar() -> Any:
+    """A progress bar that shows nothing: progress has been told already, and a terminal is not ours to draw on."""
+    from tqdm import tqdm  # heavy
+
+    class Silent(tqdm):  # type: ignore[misc, unused-ignore]
+        def __init__(self, *values: Any, **options: Any) -> None:
+            super().__init__(*values, **{**options, "disable": True})
+
+    return Silent

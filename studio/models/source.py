@@ -29,7 +29,7 @@ def resolve_model(source: str, revision: str = "", *, on_progress: Progress | No
     if source == STARTER:
         return starter_model()
     folder = Path(source).expanduser()
-    if folder.is_dir():
+    if source and folder.is_dir():
         return folder.resolve()
     if folder.is_file():
         raise UserError(f"{source} is a file, not a model folder.", _file_hint(folder))

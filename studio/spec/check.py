@@ -96,7 +96,7 @@ def _evaluation(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -
     if spec.data.holdout == 0 and spec.train.eval_every > 0:
         message = "Nothing can be evaluated: no rows are held out."
         found.append(Problem("train.eval_every", message, "Set data.holdout to 0.05.", is_fatal=False))
-    if spec.train.steps is not None and spec.train.eval_every > spec.train.steps:
+    elif spec.train.steps is not None and spec.train.eval_every > spec.train.steps:
         message = f"The run ends at step {spec.train.steps}, before the first evaluation."
         found.append(Problem("train.eval_every", message, "Make it smaller, or leave it at 0.", is_fatal=False))
     return found
