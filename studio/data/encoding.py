@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
+Edge = tuple[int, int]
 # Several times longer than any context: tokenising a whole book for its first thousand tokens wastes minutes.
 _MAX_CHARACTERS_A_TOKEN = 64
 
@@ -40,14 +41,14 @@ class EncodedRow:
         trained: (length,) True where the token is to be predicted.
         num_cut: tokens that did not fit.
         text: what was tokenised.
-        offsets: (length, 2) character spans of the tokens in `text`.
+        edges: character spans of the tokens in `text`; only where they were asked for.
     """
 
     ids: Ids
     trained: Mask
     num_cut: int
     text: str
-    offsets: npt.NDArray[np.int64]
+    edges: tuple[Edge, ...] | None = None
 
     @property
     def num_trained(self) -> int:
@@ -55,35 +56,65 @@ class EncodedRow:
         return int(np.count_nonzero(self.trained[1:]))
 
 
-def encode_examples(
-    examples: Sequence[Example], tokenizer: ChatTokenizer, settings: EncodingSettings
+@dataclass(frozen=True)
+class RenderedBatch:
+    """Rows on their way: rendered, not yet tokenised. A row that cannot be used is its `RowError` already."""
+
+    examples: Sequence[Example]
+    items: list[tuple[str, list[Span]] | RowError]
+
+    @property
+    def texts(self) -> list[str]:
+        """What is left to tokenise, in order."""
+        return [item[0] for item in self.items if not isinstance(item, RowError)]
+
+
+def render_batch(examples: Sequence[Example], tokenizer: ChatTokenizer, settings: EncodingSettings) -> RenderedBatch:
+    """The first half: examples to text and spans."""
+    return RenderedBatch(examples, [_rendered(example, tokenizer, settings) for example in examples])
+
+
+def mask_batch(
+    batch: RenderedBatch,
+    encodings: Sequence[tokenizers.Encoding],
+    tokenizer: ChatTokenizer,
+    settings: EncodingSettings,
+    *,
+    with_edges: bool = False,
 ) -> list[EncodedRow | RowError]:
-    """Encode a batch of rows; a row that cannot be used gives its `RowError` in its place."""
-    prepared = [_prepare(example, tokenizer, settings) for example in examples]
-    good = [item for item in prepared if not isinstance(item, RowError)]
-    encodings = iter(tokenizer.backend.encode_batch([text for text, _ in good], add_special_tokens=False))
+    """The second half: tokens of the batch's texts to rows with their masks; a `RowError` in place of a bad row."""
+    rest = iter(encodings)
     results: list[EncodedRow | RowError] = []
-    for example, item in zip(examples, prepared, strict=True):
+    for example, item in zip(batch.examples, batch.items, strict=True):
         if isinstance(item, RowError):
             results.append(item)
-        else:
-            results.append(_finish(example, item, next(encodings), tokenizer, settings))
+            continue
+        row = _finish(example, item, next(rest), tokenizer, settings, with_edges)
+        results.append(_why_nothing_is_trained(row, settings) if row.num_trained == 0 else row)
     return results
 
 
+def encode_examples(
+    examples: Sequence[Example], tokenizer: ChatTokenizer, settings: EncodingSettings, *, with_edges: bool = False
+) -> list[EncodedRow | RowError]:
+    """Encode a batch of rows; a row that cannot be used gives its `RowError` in its place."""
+    batch = render_batch(examples, tokenizer, settings)
+    return mask_batch(batch, tokenizer.encode_batch(batch.texts), tokenizer, settings, with_edges=with_edges)
+
+
 def encode_example(example: Example, tokenizer: ChatTokenizer, settings: EncodingSettings) -> EncodedRow:
-    """Encode one row.
+    """Encode one row, with the character spans of its tokens.
 
     Raises:
         RowError: it cannot be used.
     """
-    result = encode_examples([example], tokenizer, settings)[0]
+    result = encode_examples([example], tokenizer, settings, with_edges=True)[0]
     if isinstance(result, RowError):
         raise result
     return result
 
 
-def _prepare(
+def _rendered(
     example: Example, tokenizer: ChatTokenizer, settings: EncodingSettings
 ) -> tuple[str, list[Span]] | RowError:
     try:
@@ -115,25 +146,46 @@ def _finish(
     encoding: tokenizers.Encoding,
     tokenizer: ChatTokenizer,
     settings: EncodingSettings,
-) -> EncodedRow | RowError:
+    with_edges: bool,
+) -> EncodedRow:
     text, spans = item
     ids = np.array(encoding.ids, dtype=np.int32)
-    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-    trained = token_mask(ids, offsets[:, 0], spans, text, tokenizer, cut_tail=settings.train_on != "everything")
-    if not example.messages:
-        ids, trained, offsets = _plain_text(ids, offsets, len(text), tokenizer)
-    row = _cut(ids, trained, offsets, text, settings)
-    return _why_nothing_is_trained(row, settings) if row.num_trained == 0 else row
+    # Spans of all tokens as Python objects cost as much as the tokenising; a mask needs a few of them.
+    edges = tuple(encoding.offsets) if with_edges else None
+    places = TokenPlaces(encoding, len(ids), text)
+    trained = token_mask(ids, places, spans, tokenizer.stop_ids, cut_tail=settings.train_on != "everything")
+    row = EncodedRow(ids, trained, 0, text, edges)
+    return _cut(row if example.messages else _plain_text(row, tokenizer), settings)
+
+
+class TokenPlaces:
+    """Where the tokens of one text begin."""
+
+    def __init__(self, encoding: tokenizers.Encoding, count: int, text: str) -> None:
+        self._encoding = encoding
+        self._count = count
+        self.text = text
+
+    def start(self, at: int) -> int:
+        """The first character of token `at`; the text's length behind the last token."""
+        if at >= self._count:
+            return len(self.text)
+        edge = self._encoding.token_to_chars(at)
+        assert edge is not None
+        return int(edge[0])
+
+    def first_from(self, character: int) -> int:
+        """The first token that starts at `character` or behind it; the number of tokens when none does."""
+        at = self._encoding.char_to_token(character) if character < len(self.text) else self._count
+        if at is None:  # a character that no token holds, such as a space that the tokenizer drops
+            at = 0
+        while at < self._count and self.start(at) < character:
+            at += 1
+        return int(at)
 
 
 def token_mask(
-    ids: Ids,
-    starts: npt.NDArray[np.int64],
-    spans: Sequence[Span],
-    text: str,
-    tokenizer: ChatTokenizer,
-    *,
-    cut_tail: bool,
+    ids: Ids, places: TokenPlaces, spans: Sequence[Span], stop_ids: frozenset[int], *, cut_tail: bool
 ) -> Mask:
     """True for tokens to learn.
 
@@ -143,46 +195,48 @@ def token_mask(
     """
     trained = np.zeros(len(ids), dtype=np.bool_)
     for start, end in spans:
-        first, last = int(np.searchsorted(starts, start)), int(np.searchsorted(starts, end))
+        first, last = places.first_from(start), places.first_from(end)
         if cut_tail and first < last:
-            last = _turn_end(ids, starts, first, last, end, text, tokenizer.stop_ids)
+            last = _turn_end(ids, places, first, last, end, stop_ids)
         trained[first:last] = True
     return trained
 
 
-def _turn_end(
-    ids: Ids, starts: npt.NDArray[np.int64], first: int, last: int, end: int, text: str, stop_ids: frozenset[int]
-) -> int:
+def _turn_end(ids: Ids, places: TokenPlaces, first: int, last: int, end: int, stop_ids: frozenset[int]) -> int:
     """One past the token that ends the turn whose tokens are `first:last`."""
     for at in range(last - 1, first - 1, -1):
         if int(ids[at]) in stop_ids:
             return at + 1
-        if text[starts[at] : end].strip():
+        if places.text[places.start(at) : end].strip():
             break
     at = last
-    while at < len(ids) - 1 and int(ids[at]) not in stop_ids and not text[starts[at] : starts[at + 1]].strip():
+    while at < len(ids) and int(ids[at]) not in stop_ids and _is_blank(places, at):
         at += 1
     return at + 1 if at < len(ids) and int(ids[at]) in stop_ids else last
 
 
-def _plain_text(
-    ids: Ids, offsets: npt.NDArray[np.int64], length: int, tokenizer: ChatTokenizer
-) -> tuple[Ids, Mask, npt.NDArray[np.int64]]:
+def _is_blank(places: TokenPlaces, at: int) -> bool:
+    return not places.text[places.start(at) : places.start(at + 1)].strip()
+
+
+def _plain_text(row: EncodedRow, tokenizer: ChatTokenizer) -> EncodedRow:
     """Plain text gets the tokens that this tokenizer puts around text, and an end so that the model learns to end."""
     before, behind = tokenizer.added_by_default
     if not behind and tokenizer.eos_id is not None:
         behind = (tokenizer.eos_id,)
-    whole = np.concatenate([np.array(before, np.int32), ids, np.array(behind, np.int32)])
-    edges = np.concatenate([np.zeros((len(before), 2), np.int64), offsets, np.full((len(behind), 2), length)])
-    return whole, np.ones(len(whole), dtype=np.bool_), edges
+    ids = np.concatenate([np.array(before, np.int32), row.ids, np.array(behind, np.int32)])
+    end = len(row.text)
+    edges = None if row.edges is None else ((0, 0),) * len(before) + row.edges + ((end, end),) * len(behind)
+    return EncodedRow(ids, np.ones(len(ids), dtype=np.bool_), 0, row.text, edges)
 
 
-def _cut(ids: Ids, trained: Mask, offsets: npt.NDArray[np.int64], text: str, settings: EncodingSettings) -> EncodedRow:
-    over = len(ids) - settings.max_length if settings.max_length else 0
+def _cut(row: EncodedRow, settings: EncodingSettings) -> EncodedRow:
+    over = len(row.ids) - settings.max_length if settings.max_length else 0
     if over <= 0:
-        return EncodedRow(ids, trained, 0, text, offsets)
+        return row
     kept = slice(over, None) if settings.truncation == "start" else slice(0, settings.max_length)
-    return EncodedRow(ids[kept], trained[kept], over, text, offsets[kept])
+    edges = None if row.edges is None else row.edges[kept]
+    return EncodedRow(row.ids[kept], row.trained[kept], over, row.text, edges)
 
 
 def _why_nothing_is_trained(row: EncodedRow, settings: EncodingSettings) -> RowError:
@@ -190,14 +244,3 @@ def _why_nothing_is_trained(row: EncodedRow, settings: EncodingSettings) -> RowE
         total = len(row.ids) + row.num_cut
         return RowError(f"is {total:,} tokens long and was cut at {settings.max_length:,}, before anything to learn")
     return RowError("has no token to learn from")
-
-
-def as_lists(row: EncodedRow) -> dict[str, Any]:
-    """JSON types, for `data render --json`."""
-    return {
-        "text": row.text,
-        "ids": row.ids.tolist(),
-        "trained": row.trained.tolist(),
-        "offsets": row.offsets.tolist(),
-        "num_cut": row.num_cut,
-    }

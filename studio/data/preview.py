@@ -39,7 +39,7 @@ class Preview:
     def pieces(self) -> list[tuple[str, str]]:
         """The text in pieces, each "learned", "read" (seen, not learned) or "cut"."""
         kinds = ["cut"] * len(self.row.text)
-        for (start, end), trained in zip(self.row.offsets.tolist(), self.row.trained.tolist(), strict=True):
+        for (start, end), trained in zip(self.row.edges or (), self.row.trained.tolist(), strict=True):
             kinds[start:end] = ["learned" if trained else "read"] * (end - start)
         return _grouped(self.row.text, _closed_gaps(kinds))
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 import filelock
 
 from studio.data.conversation import Example, RowError
-from studio.data.encoding import EncodingSettings, encode_examples
+from studio.data.encoding import EncodingSettings, mask_batch, render_batch
 from studio.data.rows import SourceRow
 from studio.data.source import open_source
 from studio.data.token_store import BadRow, StoreWriter
@@ -94,15 +95,9 @@ def tokenise(task: Task, *, on_rows: Callable[[int], None], is_cancelled: Callab
     """
     writer = StoreWriter(task.folder, task.num_rows)
     try:
-        seen = 0
-        for batch in _batches(open_source(task.path).rows()):
-            if is_cancelled():
-                raise Cancelled
-            _write_batch(task, batch, seen, writer)
-            seen += len(batch)
-            if seen > task.num_rows:
-                raise UserError(f"{task.path.name} grew while it was read.", "Start again once it is complete.")
-            on_rows(seen)
+        for batch in _encoded(task, is_cancelled):
+            batch.write(task, writer)
+            on_rows(batch.seen)
         writer.finish()
     except UserError as error:
         writer.fail(error)
@@ -111,23 +106,52 @@ def tokenise(task: Task, *, on_rows: Callable[[int], None], is_cancelled: Callab
         writer.close()
 
 
-def _write_batch(task: Task, batch: list[SourceRow], seen: int, writer: StoreWriter) -> None:
-    bad: list[BadRow] = []
-    examples: list[Example] = []
-    places: list[tuple[int, int]] = []
-    for ordinal, row in enumerate(batch, seen):
-        try:
-            examples.append(_read(task.reader, row))
-            places.append((ordinal, row.number))
-        except RowError as error:
-            bad.append(BadRow(row.number, ordinal, str(error)))
-    good = []
-    for (ordinal, number), result in zip(places, encode_examples(examples, task.tokenizer, task.settings), strict=True):
-        if isinstance(result, RowError):
-            bad.append(BadRow(number, ordinal, str(result)))
-        else:
-            good.append((ordinal, number, result))
-    writer.append(good, sorted(bad, key=lambda row: row.ordinal), seen + len(batch))
+def _encoded(task: Task, is_cancelled: Callable[[], bool]) -> Iterator[_Batch]:
+    """Batches in order. While one is tokenised (outside the interpreter lock) the next one is read and rendered."""
+    seen = 0
+    waiting: _Batch | None = None
+    with ThreadPoolExecutor(1, "tokenise") as pool:
+        for rows in _batches(open_source(task.path).rows()):
+            if is_cancelled():
+                raise Cancelled
+            batch = _Batch(task, rows, seen, pool)
+            seen += len(rows)
+            if seen > task.num_rows:
+                raise UserError(f"{task.path.name} grew while it was read.", "Start again once it is complete.")
+            if waiting is not None:
+                yield waiting
+            waiting = batch
+        if waiting is not None:
+            yield waiting
+
+
+class _Batch:
+    """Some rows of the file, being tokenised."""
+
+    def __init__(self, task: Task, rows: list[SourceRow], first: int, pool: ThreadPoolExecutor) -> None:
+        self._bad: list[BadRow] = []
+        self._places: list[tuple[int, int]] = []
+        examples: list[Example] = []
+        for ordinal, row in enumerate(rows, first):
+            try:
+                examples.append(_read(task.reader, row))
+                self._places.append((ordinal, row.number))
+            except RowError as error:
+                self._bad.append(BadRow(row.number, ordinal, str(error)))
+        self.seen = first + len(rows)
+        self._rendered = render_batch(examples, task.tokenizer, task.settings)
+        self._encodings = pool.submit(task.tokenizer.encode_batch, self._rendered.texts)
+
+    def write(self, task: Task, writer: StoreWriter) -> None:
+        """Wait for the tokens and append them."""
+        results = mask_batch(self._rendered, self._encodings.result(), task.tokenizer, task.settings)
+        good = []
+        for (ordinal, number), result in zip(self._places, results, strict=True):
+            if isinstance(result, RowError):
+                self._bad.append(BadRow(number, ordinal, str(result)))
+            else:
+                good.append((ordinal, number, result))
+        writer.append(good, sorted(self._bad, key=lambda row: row.ordinal), self.seen)
 
 
 def _read(reader: RowReader, row: SourceRow) -> Example:

@@ -121,6 +121,10 @@ class ChatTokenizer:
         """Token ids; special tokens written in the text are recognised, none is added."""
         return list(self.backend.encode(text, add_special_tokens=False).ids)
 
+    def encode_batch(self, texts: Sequence[str]) -> list[tokenizers.Encoding]:
+        """As `encode`, for many texts at once on all cores, with the places of the tokens. Releases the interpreter."""
+        return list(self.backend.encode_batch(list(texts), add_special_tokens=False))
+
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """Text of token ids."""
         return str(self.backend.decode(list(ids), skip_special_tokens=skip_special))
