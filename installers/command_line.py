@@ -10,7 +10,7 @@ from pathlib import Path
 from installers import offline
 from installers.console import Console
 from installers.failures import SetupError
-from installers.llama_wheel import VERSION as LLAMA_VERSION
+from installers.llama_build import VERSION as LLAMA_VERSION
 from installers.lock import only_one
 from installers.places import Places, here
 from installers.requirements import requirements
@@ -119,8 +119,8 @@ def _bundle(chosen: argparse.Namespace, places: Places) -> int:
     setup.make_environment()
     wheel = setup.get_llama()
     with console.step(f"Collecting into {chosen.folder}"):
-        torch, torch_options = setup.torch_source()
-        tools = [f"{name}=={setup.pinned(name)}" for name in ("pip", "setuptools", "wheel")]
+        torch, torch_options = setup.packages.torch_source()
+        tools = [f"{name}=={setup.packages.pinned(name)}" for name in ("pip", "setuptools", "wheel")]
         size = offline.make_bundle(
             chosen.folder.resolve(),
             places,
@@ -130,7 +130,7 @@ def _bundle(chosen: argparse.Namespace, places: Places) -> int:
             torch_options=torch_options,
             wheel=wheel,
             build=setup.build,
-            archive=setup.get_archive(),
+            archive=setup.packages.archive(),
         )
     console.table()
     print(

@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from installers.llama_wheel import ARCHIVE, ARCHIVE_SHA256, VERSION
+from installers.llama_build import ARCHIVE, ARCHIVE_SHA256, VERSION
 
 _INSIDE = f"{ARCHIVE.removesuffix('.tar.gz')}/vendor/llama.cpp/"
 _WANTED = (

@@ -77,7 +77,9 @@ def make_environment(places: Places, runner: Runner, pip_options: list[str]) -> 
     if not python_works(places):
         outcome = "made anew" if places.venv.exists() else ""
         _remove_broken(places)
-        runner.run([sys.executable, "-m", "venv", str(places.venv)], "make .venv")
+        # Started from within the old environment, its own interpreter has just been moved away.
+        base = getattr(sys, "_base_executable", "") or sys.executable
+        runner.run([base, "-m", "venv", str(places.venv)], "make .venv")
         if not python_works(places):
             raise SetupError(
                 f"The new environment {places.venv} does not work.",

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from installers.environment import pip
 from installers.failures import SetupError
-from installers.llama_wheel import Build, sha256_of
+from installers.llama_build import Build
+from installers.llama_wheel import sha256_of
 from installers.places import Places
 from installers.runner import Runner
 

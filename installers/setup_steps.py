@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import functools
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from installers import converter, llama_wheel, offline
-from installers.console import Console, Step
+from installers import compiler, converter, llama_wheel
+from installers.console import Console
 from installers.environment import (
     check_disk,
     check_modules,
     check_writable,
     make_environment,
-    pinned_version,
-    pip,
     python_works,
 )
-from installers.facts import find_facts, reachable_tag
-from installers.installed import damaged, normal, survey
+from installers.facts import find_facts
+from installers.installed import damaged, survey
+from installers.llama_build import choose_build
+from installers.packages import Packages
 from installers.places import Places
 from installers.requirements import requirements
 from installers.runner import Runner
 from installers.self_test import Result, examine, packages_to_mend, report
 from installers.stamp import Stamp, key_of, read_stamp, write_stamp
-from installers.torch_choice import PYTORCH_INDEX, TORCH_VERSION, choose_torch
+from installers.torch_choice import TORCH_VERSION, choose_torch
 
 NUM_STEPS = 8
-_EDITABLE = ("--no-build-isolation", "-e")
 _MANY = 20  # with more damaged packages than this the environment is made whole by a full run
 
 
@@ -47,20 +44,18 @@ class Setup:
 
     def __init__(self, places: Places, options: Options, console: Console) -> None:
         self._places, self._options, self._console = places, options, console
-        self._runner = Runner(places.log, console.live, compiler_fix=llama_wheel.compiler_fix())
+        self._runner = Runner(places.log, console.live, compiler_fix=compiler.compiler_fix())
         self._stamp = read_stamp(places.stamp)
         self._backend = options.backend or (self._stamp.backend if self._stamp else "auto")
         self._llama_backend = options.llama_backend or (self._stamp.llama_backend if self._stamp else "auto")
         self._with_dev = options.with_dev or bool(self._stamp and self._stamp.has_dev)
         self.choice = choose_torch(find_facts(), self._backend)
-        self.build = llama_wheel.choose_build(self.choice.backend, self._llama_backend)
+        self.build = choose_build(self.choice.backend, self._llama_backend)
         self.key = key_of(places, self.choice, self.build.key)
+        self.packages = Packages(
+            places, self._runner, console, choice=self.choice, build=self.build, folder=options.offline
+        )
         self._torch = f"torch=={TORCH_VERSION}"
-
-    @functools.cached_property
-    def _bundle(self) -> offline.Bundle | None:
-        """The offline folder, checked file by file the first time it is needed."""
-        return offline.open_bundle(self._options.offline, self._console.live) if self._options.offline else None
 
     @property
     def is_current(self) -> bool:
@@ -92,10 +87,10 @@ class Setup:
                 step.outcome = f"{len(broken)} packages are damaged: setting up again"
                 return False
             if broken:
-                self.reinstall(broken)
+                self.packages.reinstall(broken)
                 step.outcome = "mended " + ", ".join(broken)
             if not converter.is_whole(self._places.converter):
-                converter.unpack_converter(self.get_archive(), self._places.converter)
+                converter.unpack_converter(self.packages.archive(), self._places.converter)
                 step.outcome = f"{step.outcome}, the converter" if broken else "mended the converter"
         return True
 
@@ -108,73 +103,45 @@ class Setup:
             done = self._places.stamp.exists()
             check_disk(self._places.root, 1.0 if done else self.choice.needs_gigabytes)
             self._console.say(f"PyTorch for {self.choice.label}: {self.choice.why}. {self.choice.advice}".rstrip())
-            if not self._bundle and llama_wheel.cached_wheel(self._places, self.build) is None:
-                problem = llama_wheel.compiler_problem()
+            if not self.packages.bundle and llama_wheel.cached_wheel(self._places, self.build) is None:
+                problem = compiler.compiler_problem()
                 if problem:
                     raise problem
 
     def make_environment(self) -> None:
         """Step: `.venv` with a known pip."""
         with self._console.step("Making the environment (.venv)") as step:
-            step.outcome = make_environment(self._places, self._runner, self._sources())
-
-    def torch_source(self) -> tuple[str, list[str]]:
-        """The exact requirement and the pip options that find it."""
-        if self._bundle:
-            return self._bundle.torch, self._sources()
-        tag = reachable_tag(self.choice)
-        if tag:
-            return f"torch=={TORCH_VERSION}+{tag}", ["--extra-index-url", f"{PYTORCH_INDEX}{tag}"]
-        if self.choice.tags:
-            self._console.say(
-                "PyTorch's own index does not answer: taking the build of the configured package sources."
-            )
-        return f"torch=={TORCH_VERSION}", []
+            step.outcome = make_environment(self._places, self._runner, self.packages.sources())
 
     def _install_torch(self) -> None:
         # First and alone: pulled in by another package, it would be the build that the package index likes best.
         with self._console.step(f"Installing PyTorch {TORCH_VERSION} ({self.choice.label})"):
-            self._torch, options = self.torch_source()
-            self._install([*options, self._torch], "install PyTorch")
+            self._torch, options = self.packages.torch_source()
+            self.packages.install([*options, self._torch], "install PyTorch")
 
     def get_llama(self) -> Path:
         """Step: the llama-cpp-python wheel."""
         with self._console.step(f"Getting llama.cpp ({self.build.backend.upper()})") as step:
-            return self._llama_wheel(step)
-
-    def _llama_wheel(self, step: Step) -> Path:
-        """The wheel: from the cache, the bundle, or compiled."""
-        wheel = llama_wheel.cached_wheel(self._places, self.build)
-        if wheel:
-            step.outcome = "from the cache"
-            return wheel
-        if self._options.offline and self._bundle and offline.serves(self._bundle, self.build):
-            step.outcome = "from the bundle"
-            return offline.llama_wheel_in(self._options.offline)
-        archive = self.get_archive()
-        self._console.say("Compiling once for this processor; the result is kept for the next time.")
-        return llama_wheel.build_wheel(
-            self._places, self.build, archive, self._runner, pip(self._places), self._sources()
-        )
+            return self.packages.llama_wheel(step)
 
     def _install_libraries(self, wheel: Path) -> None:
         with self._console.step("Installing the libraries"):
             wanted = requirements(self._places.pyproject, with_dev=self._with_dev)
-            self._install([*self._sources(), *wanted, self._torch, str(wheel)], "install the libraries")
+            self.packages.install([*self.packages.sources(), *wanted, self._torch, str(wheel)], "install the libraries")
 
     def _install_tunesmith(self) -> None:
         with self._console.step("Installing Tunesmith"):
-            self._install([*self._sources(), "--no-deps", *_EDITABLE, str(self._places.root)], "install Tunesmith")
+            self.packages.install_tunesmith()
 
     def _unpack_converter(self) -> None:
         """The last step that changes the environment: then what is there is compared file by file, and stamped."""
         with self._console.step("Unpacking the converter") as step:
             if not converter.is_whole(self._places.converter):
-                converter.unpack_converter(self.get_archive(), self._places.converter)
+                converter.unpack_converter(self.packages.archive(), self._places.converter)
             found = survey(self._places.python, self._places.root)
             broken = [name for name, version in found.items() if version.endswith("?")]
             if broken:
-                self.reinstall(broken)
+                self.packages.reinstall(broken)
                 step.outcome = "mended " + ", ".join(broken)
                 found = survey(self._places.python, self._places.root)
             self._write_stamp(found)
@@ -185,55 +152,12 @@ class Setup:
             packages = packages_to_mend(results)
             if packages:
                 self._console.live("mending " + ", ".join(packages))
-                self.reinstall(packages)
+                self.packages.reinstall(packages)
                 results = examine(self._places, is_quick=False)
                 step.outcome = "reinstalled " + ", ".join(packages)
         report(results, self._console)
         return results
 
-    def reinstall(self, names: list[str]) -> None:
-        """Install these again over what is left of them, and nothing else; the constraints file knows the versions."""
-        again = ["--force-reinstall", "--no-deps"]
-        for name in names:
-            _forget_remains(self._places, name)
-        plain = [name for name in names if name not in ("torch", "llama-cpp-python", "tunesmith")]
-        if plain:
-            self._install([*self._sources(), *again, *plain], "mend packages")
-        if "torch" in names:
-            requirement, options = self.torch_source()
-            self._install([*options, *again, requirement], "mend PyTorch")
-        if "llama-cpp-python" in names:
-            self._install([*again, "--no-index", str(self._llama_wheel(Step()))], "mend llama.cpp")
-        if "tunesmith" in names:
-            self._install([*self._sources(), *again, *_EDITABLE, str(self._places.root)], "mend Tunesmith")
-
-    def get_archive(self) -> Path:
-        """llama.cpp's source archive, from the cache, the bundle or the package index."""
-        if self._options.offline and self._bundle:
-            return llama_wheel.adopt_archive(self._places, self._options.offline / llama_wheel.ARCHIVE)
-        return llama_wheel.fetch_archive(self._places, self._runner, pip(self._places))
-
-    def _sources(self) -> list[str]:
-        return offline.pip_options(self._options.offline) if self._options.offline else []
-
-    def pinned(self, name: str) -> str:
-        """The pinned version of one package."""
-        return pinned_version(self._places.constraints, name)
-
-    def _install(self, arguments: list[str], step: str) -> None:
-        command = [*pip(self._places), "install", "--progress-bar", "raw", "-c", str(self._places.constraints)]
-        self._runner.run([*command, *arguments], step)
-
     def _write_stamp(self, found: dict[str, str]) -> None:
         self._stamp = Stamp(self.key, self._with_dev, self._backend, self._llama_backend, self._torch, found)
         write_stamp(self._places.stamp, self._stamp)
-
-
-def _forget_remains(places: Places, name: str) -> None:
-    """pip cannot uninstall a package whose own list of files is gone: clear such a record away first."""
-    for record in [
-        *places.venv.glob("lib/*/site-packages/*.dist-info"),
-        *places.venv.glob("Lib/site-packages/*.dist-info"),
-    ]:
-        if normal(record.name.split("-")[0]) == name and not (record / "RECORD").is_file():
-            shutil.rmtree(record, ignore_errors=True)

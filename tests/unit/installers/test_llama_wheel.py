@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from installers import llama_wheel
+from installers import compiler, llama_wheel
 from installers.failures import SetupError
-from installers.llama_wheel import adopt_archive, build_wheel, cached_wheel, choose_build, store_wheel
+from installers.llama_build import choose_build
+from installers.llama_wheel import adopt_archive, build_wheel, cached_wheel, store_wheel
 from installers.places import Places
 from installers.runner import Runner
 
@@ -123,4 +124,4 @@ def test_the_compiler_is_asked_for_before_the_build(
 
 
 def test_the_build_uses_no_more_compilers_than_cores() -> None:
-    assert 1 <= llama_wheel.num_compilers() <= (os.cpu_count() or 1)
+    assert 1 <= compiler.num_compilers() <= (os.cpu_count() or 1)

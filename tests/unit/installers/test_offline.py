@@ -11,7 +11,8 @@ import pytest
 
 from installers import offline
 from installers.failures import SetupError
-from installers.llama_wheel import choose_build, sha256_of
+from installers.llama_build import choose_build
+from installers.llama_wheel import sha256_of
 
 ZEN3 = "sse4_2 avx f16c fma bmi2 avx2"
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from installers import converter, llama_wheel, setup_steps
+from installers import compiler, converter, llama_wheel, packages, setup_steps
 from installers.console import Console
 from installers.failures import SetupError
+from installers.llama_build import choose_build
 from installers.places import Places
 from installers.setup_steps import Options, Setup
 from installers.stamp import read_stamp
@@ -23,11 +24,11 @@ from .conftest import calls, set_state
 def prepared(places: Places, fake_venv: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No network, no GPU, no compiler: a finished wheel in the cache and a whole converter in place."""
     monkeypatch.setattr(setup_steps, "find_facts", lambda: Facts("Linux", "x86_64"))
-    monkeypatch.setattr(setup_steps, "reachable_tag", lambda choice: None)
+    monkeypatch.setattr(packages, "reachable_tag", lambda choice: None)
     monkeypatch.setattr(converter, "is_whole", lambda target: True)
     wheel = tmp_path / "llama_cpp_python-0.3.36-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
-    llama_wheel.store_wheel(places, llama_wheel.choose_build("cpu"), wheel)
+    llama_wheel.store_wheel(places, choose_build("cpu"), wheel)
 
 
 def set_up(places: Places, **options: object) -> tuple[str, list[list[str]]]:
@@ -158,7 +159,7 @@ def test_a_failed_step_leaves_no_stamp(places: Places) -> None:
 
 def test_no_compiler_is_said_before_anything_is_downloaded(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama_wheel, "cached_wheel", lambda places, build: None)
-    monkeypatch.setattr(llama_wheel, "compiler_problem", lambda: SetupError("no compiler", "install one"))
+    monkeypatch.setattr(compiler, "compiler_problem", lambda: SetupError("no compiler", "install one"))
     with pytest.raises(SetupError, match="no compiler"):
         set_up(places)
     assert [call for call in calls(places) if "install" in call] == []
