@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from studio.engine.lean import import_bitsandbytes
 from studio.errors import UserError
 from studio.models.facts import read_facts, weight_files
 
@@ -26,6 +27,7 @@ def load_base(
     Raises:
         UserError: weights are missing, pickled or damaged, or the architecture is unknown or needs remote code.
     """
+    import_bitsandbytes()
     from transformers import AutoModelForCausalLM
 
     weight_files(folder)
