@@ -157,8 +157,9 @@ def _is_tensor(entry: Any) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
         return False
     shape, place = entry.get("shape"), entry.get("data_offsets")
-    is_sound = isinstance(shape, list) and isinstance(place, list) and len(place) == 2
-    return is_sound and all(isinstance(number, int) and number >= 0 for number in [*shape, *place])
+    if not isinstance(shape, list) or not isinstance(place, list) or len(place) != 2:
+        return False
+    return all(isinstance(number, int) and number >= 0 for number in [*shape, *place])
 
 
 def _shards(index: Path) -> list[str]:

@@ -146,7 +146,7 @@ def _is_unreachable(error: Exception) -> bool:
 
 def _silent_bar() -> Any:
     """A progress bar that shows nothing: progress has been told already, and a terminal is not ours to draw on."""
-    from tqdm import tqdm  # heavy
+    from tqdm import tqdm  # type: ignore[import-untyped]  # heavy
 
     class Silent(tqdm):  # type: ignore[misc, unused-ignore]
         def __init__(self, *values: Any, **options: Any) -> None:

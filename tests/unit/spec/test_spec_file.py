@@ -134,3 +134,8 @@ def test_files_and_counts_are_looked_at(tmp_path: Path) -> None:
 def test_resolving_fills_in_the_methods_rate(tmp_path: Path) -> None:
     assert resolve(a_spec(tmp_path)).train.learning_rate
     assert resolve(a_spec(tmp_path, "train.learning_rate=3e-5")).train.learning_rate == 3e-5
+
+
+def test_an_old_project_still_opens() -> None:
+    spec = load_spec(Path(__file__).parents[2] / "data" / "project-v1.yaml")
+    assert spec.version == 1 and spec.data.path == "data/rows.jsonl"
