@@ -148,10 +148,9 @@ def _sentence_of(error: OSError) -> SetupError:
 
 
 def _explain(error: SetupError, places: Places) -> None:
-    """The sentence, the fix, the log's place, and its last lines."""
+    """The sentence and the fix; for a command that failed also its last lines and where the rest is."""
     print(f"\n{error.sentence}\n{error.fix}", file=sys.stderr)
-    if places.log.is_file():
-        lines = places.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+    if error.last_lines:
         print(f"\nThe log: {places.log}\nIts last lines:", file=sys.stderr)
-        for line in lines:
+        for line in error.last_lines:
             print(f"  | {line[:300]}", file=sys.stderr)

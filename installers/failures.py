@@ -6,12 +6,17 @@ import re
 
 
 class SetupError(Exception):
-    """Something a person can put right."""
+    """Something a person can put right.
 
-    def __init__(self, sentence: str, fix: str) -> None:
+    Attributes:
+        last_lines: of the command that failed, empty when it was not a command.
+    """
+
+    def __init__(self, sentence: str, fix: str, last_lines: tuple[str, ...] = ()) -> None:
         super().__init__(f"{sentence} {fix}".strip())
         self.sentence = sentence
         self.fix = fix
+        self.last_lines = last_lines
 
 
 # First match wins, so the precise causes stand above the ones that merely follow from them.
@@ -38,18 +43,18 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
         "Set HTTPS_PROXY to your proxy (http://user:password@host:port), or install offline: see --offline in --help.",
     ),
     (
-        r"DO NOT MATCH THE HASHES|IncompleteRead|Connection broken|BadZipFile|zipfile\.BadZipFile|invalid wheel|"
-        r"Wheel .* is invalid",
-        "A download arrived damaged.",
-        "Run the same command again; if it happens again, empty pip's cache with: python3 -m pip cache purge",
-    ),
-    (
         r"Temporary failure in name resolution|Name or service not known|getaddrinfo failed|nodename nor servname|"
         r"Network is unreachable|Failed to establish a new connection|NewConnectionError|ConnectTimeout|"
         r"ReadTimeoutError|Read timed out|Connection refused|Connection reset|No route to host|NameResolutionError",
         "The package index could not be reached.",
         "Check the network and run the same command again, or install without one: make a folder on a connected "
         "computer with `python3 installers/bootstrap.py bundle FOLDER`, then use `--offline FOLDER` here.",
+    ),
+    (
+        r"DO NOT MATCH THE HASHES|IncompleteRead|InvalidChunkLength|BadZipFile|invalid wheel|"
+        r"Wheel .* is invalid",
+        "A download arrived damaged.",
+        "Run the same command again; if it happens again, empty pip's cache with: python3 -m pip cache purge",
     ),
     (
         r"WinError 32|WinError 5\b|being used by another process",

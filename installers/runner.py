@@ -54,7 +54,6 @@ class Runner:
 
     def __init__(self, log: Path, show: Callable[[str], None], *, compiler_fix: str = "") -> None:
         self.log = log
-        self.last_lines: list[str] = []
         self._show = show
         self._compiler_fix = compiler_fix
 
@@ -82,13 +81,13 @@ class Runner:
             except BaseException:
                 _stop(process)
                 raise
-        self.last_lines = list(tail)[-15:]
         output = "\n".join(tail)
-        if process.returncode != 0 and "--no-index" in command and "No matching distribution" in output:
-            raise _incomplete_bundle(output)
-        if process.returncode != 0:
-            raise explain(output, step, compiler_fix=self._compiler_fix)
-        return output
+        if process.returncode == 0:
+            return output
+        is_bundle = "--no-index" in command and "No matching distribution" in output
+        error = _incomplete_bundle(output) if is_bundle else explain(output, step, compiler_fix=self._compiler_fix)
+        error.last_lines = tuple(tail)[-15:]
+        raise error
 
     def _follow(self, process: subprocess.Popen[str], write: Callable[[str], object]) -> deque[str]:
         """Read line by line in a thread, so that the live line also moves while the command is silent."""

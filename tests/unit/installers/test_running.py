@@ -186,16 +186,29 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(word in printed for word in ("test", "bundle", "doctor", "--offline", "--no-start", "--backend"))
 
 
-def test_a_failure_is_told_with_the_log(
+def test_a_failure_is_told_in_two_sentences(
     places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places.venv.mkdir()
-    places.log.write_text("\n".join(f"line {number}" for number in range(40)))
     monkeypatch.setattr(command_line, "here", lambda: places)
     assert command_line.run(["doctor"]) == 1
     told = capsys.readouterr().err
-    assert "Nothing is set up yet." in told and "--no-start" in told
-    assert str(places.log) in told and "line 39" in told and "line 3\n" not in told
+    assert "Nothing is set up yet." in told and "--no-start" in told and "log" not in told
+
+
+def test_a_failed_command_is_told_with_its_last_lines(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: object) -> int:
+        code = "for number in range(40): print('line', number)\nraise SystemExit(1)"
+        Runner(places.log, lambda text: None).run([sys.executable, "-c", code], "count")
+        return 0
+
+    monkeypatch.setattr(command_line, "here", lambda: places)
+    monkeypatch.setattr(command_line, "_act", fail)
+    assert command_line.run([]) == 1
+    told = capsys.readouterr().err
+    assert 'step "count" failed' in told and str(places.log) in told
+    assert "| line 39" in told and "| line 3\n" not in told
 
 
 @pytest.mark.parametrize("number", [28, 13])
