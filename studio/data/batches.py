@@ -76,7 +76,18 @@ class Batches:
         self._counts: dict[int, int] = {}
 
     def per_epoch(self) -> int:
-        """Micro-batches of one epoch; waits until the whole file is tokenised."""
+        """Micro-batches of one epoch, for planning a run.
+
+        Exact for rows of one window. For more it is told from the first window alone, so that nobody waits for a
+        large file to be tokenised to its end and every start gets the same number; `iterate` goes by exact counts.
+        """
+        expected = self._rows.expected()
+        if expected <= self._window_rows:
+            return self._exact_per_epoch()
+        windows, rest = divmod(expected, self._window_rows)
+        return windows * self._batches_in(0) + round(rest / self._window_rows * self._batches_in(0) + 0.499)
+
+    def _exact_per_epoch(self) -> int:
         return sum(self._batches_in(window) for window in range(self._num_windows()))
 
     def iterate(self, start: int = 0, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
@@ -87,7 +98,7 @@ class Batches:
         wanted = start + rank
         first, epoch = 0, 0  # number of the first micro-batch of the window looked at
         while True:
-            if epoch > 0 and wanted - first >= (whole := self.per_epoch()):
+            if epoch > 0 and wanted - first >= (whole := self._exact_per_epoch()):
                 epoch += (wanted - first) // whole
                 first += (wanted - first) // whole * whole
             before = first

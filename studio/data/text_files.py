@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+import numpy as np
+
 from studio.data.rows import MAX_ROW_BYTES
 from studio.errors import UserError
 
@@ -80,14 +82,24 @@ class TextFile:
                 else:
                     yield number, line.rstrip("\r\n"), ""
 
-    def count_newlines(self) -> int:
-        """Lines, counted in blocks of bytes (UTF-8 and single-byte encodings)."""
-        count, last = 0, b"\n"
+    def count_lines(self) -> int:
+        """Lines with something in them, counted in blocks of bytes (encodings in which a line break is one byte)."""
+        count = 0
         with self.open_bytes() as file, said_of(self.path):
             while block := file.read(1 << 22):
-                count += block.count(b"\n")
-                last = block[-1:]
-        return count + (last != b"\n")
+                count += _lines_with_something(block + file.readline(MAX_ROW_BYTES))
+        return count
+
+
+def _lines_with_something(block: bytes) -> int:
+    """Lines of a block that is whole lines, without the empty ones."""
+    if not block.startswith((b"\n", b"\r\n")) and b"\n\n" not in block and b"\n\r\n" not in block:
+        return block.count(b"\n") + (not block.endswith(b"\n"))  # the usual case, five times quicker
+    data = np.frombuffer(block if block.endswith(b"\n") else block + b"\n", dtype=np.uint8)
+    ends = np.flatnonzero(data == 10)
+    lengths = np.diff(ends, prepend=-1) - 1
+    is_empty = (lengths == 0) | ((lengths == 1) & (data[ends - 1] == 13))
+    return len(ends) - int(np.count_nonzero(is_empty))
 
 
 class said_of:  # noqa: N801 - reads as a sentence at its use

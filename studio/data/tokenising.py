@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import filelock
 
 from studio.data.conversation import Example, RowError
-from studio.data.encoding import EncodingSettings, mask_batch, render_batch
+from studio.data.encoding import EncodedRow, EncodingSettings, mask_batch, render_batch
 from studio.data.rows import SourceRow
 from studio.data.source import open_source
 from studio.data.token_store import BadRow, StoreWriter
@@ -96,7 +96,7 @@ def tokenise(task: Task, *, on_rows: Callable[[int], None], is_cancelled: Callab
     writer = StoreWriter(task.folder, task.num_rows)
     try:
         for batch in _encoded(task, is_cancelled):
-            batch.write(task, writer)
+            writer.append(*batch.wait(task), batch.seen)
             on_rows(batch.seen)
         writer.finish()
     except UserError as error:
@@ -142,16 +142,16 @@ class _Batch:
         self._rendered = render_batch(examples, task.tokenizer, task.settings)
         self._encodings = pool.submit(task.tokenizer.encode_batch, self._rendered.texts)
 
-    def write(self, task: Task, writer: StoreWriter) -> None:
-        """Wait for the tokens and append them."""
+    def wait(self, task: Task) -> tuple[list[tuple[int, int, EncodedRow]], list[BadRow]]:
+        """Wait for the tokens: the good rows as (ordinal, number, row), and those to set aside, in order."""
         results = mask_batch(self._rendered, self._encodings.result(), task.tokenizer, task.settings)
-        good = []
+        good, bad = [], list(self._bad)
         for (ordinal, number), result in zip(self._places, results, strict=True):
             if isinstance(result, RowError):
-                self._bad.append(BadRow(number, ordinal, str(result)))
+                bad.append(BadRow(number, ordinal, str(result)))
             else:
                 good.append((ordinal, number, result))
-        writer.append(good, sorted(self._bad, key=lambda row: row.ordinal), self.seen)
+        return good, sorted(bad, key=lambda row: row.ordinal)
 
 
 def _read(reader: RowReader, row: SourceRow) -> Example:
@@ -171,6 +171,22 @@ def _batches(rows: Iterator[SourceRow]) -> Iterator[list[SourceRow]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def encode_rows(
+    task: Task, rows: Iterator[SourceRow], is_cancelled: Callable[[], bool]
+) -> Iterator[tuple[int, EncodedRow]]:
+    """Number and tokens of those of the rows that can be used, without a store.
+
+    Raises:
+        Cancelled: `is_cancelled` said so.
+    """
+    with ThreadPoolExecutor(1, "tokenise") as pool:
+        for some in _batches(rows):
+            if is_cancelled():
+                raise Cancelled
+            good, _ = _Batch(task, some, 0, pool).wait(task)
+            yield from ((number, row) for _, number, row in good)
 
 
 def start_child(task: Task) -> subprocess.Popen[bytes]:

@@ -18,9 +18,9 @@ from studio.data.masking import TrainOn
 from studio.data.ordering import chosen
 from studio.data.rows import SourceFacts
 from studio.data.source import open_source
-from studio.data.token_rows import TokenRows
+from studio.data.token_rows import HeldRows, StoredRows, TokenRow, TokenRows
 from studio.data.token_store import BadRow, StoreReader, Totals, forget
-from studio.data.tokenising import RowReader, Task, is_being_written, start_child, write_store
+from studio.data.tokenising import RowReader, Task, encode_rows, is_being_written, start_child, write_store
 from studio.errors import Cancelled, Problem, UserError
 from studio.models.tokenizer import ChatTokenizer
 
@@ -29,6 +29,8 @@ WINDOW_ROWS = 65_536
 # Below this a process of its own costs more than it spares.
 _SMALL_ROWS = 20_000
 _MAX_PROBLEMS = 20
+_MOST_BY_SHARE = 5_000
+_MOST_HELD_IN_MEMORY = 20_000
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,18 @@ class DataReport:
     is_complete: bool
     from_cache: bool
 
+    def notes(self) -> list[tuple[str, str]]:
+        """What a person should know before a run: sentences, each with a hint ("" where none is needed)."""
+        notes = []
+        if self.num_bad:
+            first = self.bad[0]
+            said = f"the first is {self.facts.unit} {first.number}, which {first.reason}"
+            notes.append((f"{self.num_bad:,} of {self.rows:,} rows were set aside; {said}.", ""))
+        if self.num_cut:
+            hint = "Raise train.max_length to keep all of them; tunesmith data stats shows how long rows are."
+            notes.append((f"{self.num_cut:,} of {self.used:,} rows are too long and were cut.", hint))
+        return notes
+
 
 class TrainingData:
     """Rows of tokens to train on and to measure on. Use as a context manager, or call `close`."""
@@ -97,8 +111,8 @@ class TrainingData:
         self._reader = StoreReader(folder)
         self._reader.refresh()
         self._mask: npt.NDArray[np.bool_] | None = None
-        self.train = TokenRows(self, heldout=False)
-        self.heldout = TokenRows(self, heldout=True)
+        self.train: TokenRows = StoredRows(self, heldout=False)
+        self.heldout: TokenRows = StoredRows(self, heldout=True)
 
     def __enter__(self) -> TrainingData:
         return self
@@ -136,6 +150,22 @@ class TrainingData:
             count = self._reader.num_rows
             self._mask = chosen(count, num_heldout(self._request.holdout, count), self._request.seed)
         return self._mask
+
+    def expected(self, rows: StoredRows) -> int:
+        """How many rows a split will have.
+
+        Exact for a file of one window. For a larger one it is the share of the first window's rows that became
+        rows of this split, times all rows: known before the rest is tokenised, and the same on every start.
+        """
+        self.wait(lambda: self._reader.totals().seen >= WINDOW_ROWS)
+        if self._reader.num_rows <= WINDOW_ROWS:
+            return rows.available()
+        rows.available()
+        return round(rows.count_before(WINDOW_ROWS) / WINDOW_ROWS * self._reader.num_rows)
+
+    def hold(self, rows: HeldRows) -> None:
+        """Measure on these rows, so that nobody has to wait for the ones at the end of a large file."""
+        self.heldout = rows
 
     def wait(self, is_enough: Callable[[], bool], on_seen: Callable[[Totals], None] | None = None) -> None:
         """Wait until `is_enough`, or until there is no more to come.
@@ -195,9 +225,9 @@ def open_training_data(
     settings = EncodingSettings(request.train_on, request.truncation, request.max_length)
     folder = cache.entry(request.path, fmt.identity, tokenizer.fingerprint, settings, is_cancelled)
     complete = (folder / "manifest.json").is_file()
+    task = Task(request.path, fmt, tokenizer, settings, folder, 0 if complete else source.count())
     child = None
     if not complete:
-        task = Task(request.path, fmt, tokenizer, settings, folder, source.count())
         child = _start(task, on_progress, is_cancelled)
     cache.touch(folder)
     data = TrainingData(request, source.facts, folder, child, from_cache=complete, is_cancelled=is_cancelled)
@@ -206,14 +236,26 @@ def open_training_data(
             lambda: data.store.totals().seen >= WINDOW_ROWS, lambda sums: on_progress(sums.seen, data.store.num_rows)
         )
         _check(data, request)
+        if not data.store.is_complete and int(data.heldout_mask().sum()) <= _MOST_HELD_IN_MEMORY:
+            data.hold(HeldRows(_heldout_rows(data, task, is_cancelled)))
     except BaseException:
         data.close()
         raise
     return data
 
 
+def _heldout_rows(data: TrainingData, task: Task, is_cancelled: Callable[[], bool]) -> list[TokenRow]:
+    """The held-out rows, tokenised here and now; the same rows as the store will have."""
+    mask = data.heldout_mask()
+    rows = (row for ordinal, row in enumerate(open_source(task.path).rows()) if mask[ordinal])
+    return [TokenRow(row.ids, row.trained, number) for number, row in encode_rows(task, rows, is_cancelled)]
+
+
 def num_heldout(holdout: float, rows: int) -> int:
-    """How many rows are held out of `rows`: a share keeps at least one of two, and never all.
+    """How many rows are held out of `rows`.
+
+    A share keeps at least one of two, never all, and at most 5,000: more measure no better and cost each evaluation.
+    A number of rows is taken as it is.
 
     Raises:
         UserError: a number of rows that leaves none to train on.
@@ -221,7 +263,7 @@ def num_heldout(holdout: float, rows: int) -> int:
     if holdout == 0 or rows < 2:
         return 0
     if holdout < 1:
-        return min(max(1, round(rows * holdout)), rows - 1)
+        return min(max(1, round(rows * holdout)), rows - 1, _MOST_BY_SHARE)
     if holdout >= rows:
         raise UserError(
             f"data.holdout keeps {holdout:,.0f} rows aside, but there are only {rows:,}.",

@@ -24,9 +24,9 @@ class JsonLines:
                 yield parse(number, line)
 
     def count(self) -> int:
-        """Exact but for empty lines, which count as rows here."""
+        """Exact but for lines of nothing but spaces, which count as rows here."""
         if self._text.is_utf8:
-            return self._text.count_newlines()
+            return self._text.count_lines()
         return sum(1 for _ in self._text.lines())
 
 

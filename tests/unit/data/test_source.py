@@ -53,11 +53,14 @@ def test_reads_rows_in_any_encoding(tmp_path: Path, encoding: str, name: str, te
         ("tabs.tsv", CSV.replace(",", "\t")),
         ("bars.csv", CSV.replace(",", "|")),
         ("crlf.jsonl", JSONL.replace("\n", "\r\n")),
-        ("gaps.jsonl", JSONL.replace("\n", "\n\n  \n")),
+        ("gaps.jsonl", JSONL.replace("\n", "\n\n\n")),
+        ("windows_gaps.jsonl", JSONL.replace("\n", "\r\n\r\n")),
     ],
 )
 def test_reads_what_people_write(tmp_path: Path, name: str, text: str) -> None:
-    assert values(write(tmp_path, name, text)) == ROWS
+    path = write(tmp_path, name, text)
+    assert values(path) == ROWS
+    assert open_source(path).count() == len(ROWS)
 
 
 def test_one_conversation_in_a_json_file_is_one_row(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_cut_rows_are_counted(tmp_path: Path, tokenizer: ChatTokenizer) -> None:
 
 def test_holding_out() -> None:
     assert [num_heldout(0.05, 1000), num_heldout(0.05, 5), num_heldout(0.9, 2), num_heldout(0.05, 1)] == [50, 1, 1, 0]
-    assert num_heldout(0, 100) == 0 and num_heldout(7, 100) == 7
+    assert num_heldout(0, 100) == 0 and num_heldout(7, 100) == 7 and num_heldout(0.5, 10**6) == 5000
     with pytest.raises(UserError, match="keeps 100 rows aside, but there are only 100"):
         num_heldout(100, 100)
 
@@ -138,6 +138,8 @@ def test_a_large_file_grows_in_a_process_of_its_own(
     path = write(tmp_path, [*rows[:5000], "nonsense", *rows[5001:]])
     with opened(path, tokenizer, holdout=0.5) as data:
         assert data.train.available() > 300
+        early = [data.heldout.row(at).row_number for at in range(len(data.heldout))]
+        planned = data.train.expected()
         last = data.train.row(2900)
         assert tokenizer.decode(last.ids).startswith("user\nWhat is")
         assert len(data.train) + len(data.heldout) == 5999
@@ -145,6 +147,9 @@ def test_a_large_file_grows_in_a_process_of_its_own(
         with opened(path, tokenizer, holdout=0.5) as again:
             assert again.report.from_cache
             assert again.train.row(2900).row_number == last.row_number
+            assert [again.heldout.row(at).row_number for at in range(len(again.heldout))] == early
+            assert (again.heldout.row(7).ids == data.heldout.row(7).ids).all()
+            assert again.train.expected() == planned and abs(planned - 3000) < 200
 
 
 def test_leaving_early_stops_the_process_and_the_next_start_begins_anew(
