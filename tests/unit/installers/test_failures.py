@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[3]
         ("NewConnectionError: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution\n"
          "ERROR: Could not find a version that satisfies the requirement torch==2.13.0", "could not be reached",
          "--offline"),
-        ("WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(: Failed to establish a new "
-         "connection: [Errno -3] x)'\nERROR: No matching distribution found for pip", "could not be reached", "--offline"),
-        ("urllib3.exceptions.ProtocolError: ('Connection broken: IncompleteRead(1 bytes read)'", "damaged", "cache purge"),
+        ("WARNING: Retrying after connection broken by 'NewConnectionError(: Failed to establish a new connection: x)'\n"
+         "ERROR: No matching distribution found for pip", "could not be reached", "--offline"),
+        ("urllib3 ProtocolError: ('Connection broken: IncompleteRead(1 bytes read)'", "damaged", "cache purge"),
         ("ReadTimeoutError(\"HTTPSConnectionPool\"): Read timed out.", "could not be reached", "--offline"),
         ("PermissionError: [WinError 32] The process cannot access the file", "in use", "Close Tunesmith"),
         ("OSError: [Errno 36] File name too long: 'x'", "too long", "shorter folder"),
