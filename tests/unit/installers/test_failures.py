@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
         ("NewConnectionError: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution\n"
          "ERROR: Could not find a version that satisfies the requirement torch==2.13.0", "could not be reached",
          "--offline"),
-        ("WARNING: Retrying after connection broken by 'NewConnectionError(: Failed to establish a new connection: x)'\n"
+        ("WARNING: Retrying after connection broken by 'NewConnectionError(: Failed to establish a new connection'\n"
          "ERROR: No matching distribution found for pip", "could not be reached", "--offline"),
         ("urllib3 ProtocolError: ('Connection broken: IncompleteRead(1 bytes read)'", "damaged", "cache purge"),
         ("ReadTimeoutError(\"HTTPSConnectionPool\"): Read timed out.", "could not be reached", "--offline"),
