@@ -93,8 +93,9 @@ class TextFile:
 
 def _lines_with_something(block: bytes) -> int:
     """Lines of a block that is whole lines, without the empty ones."""
-    if not block.startswith((b"\n", b"\r\n")) and b"\n\n" not in block and b"\n\r\n" not in block:
-        return block.count(b"\n") + (not block.endswith(b"\n"))  # the usual case, five times quicker
+    has_empty = block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or (b"\r" in block and b"\n\r\n" in block)
+    if not has_empty:  # the usual case, several times quicker
+        return block.count(b"\n") + (not block.endswith(b"\n"))
     data = np.frombuffer(block if block.endswith(b"\n") else block + b"\n", dtype=np.uint8)
     ends = np.flatnonzero(data == 10)
     lengths = np.diff(ends, prepend=-1) - 1
