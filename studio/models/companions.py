@@ -23,7 +23,7 @@ PATTERNS = (
 def companions(folder: Path) -> list[Path]:
     """A model folder's companions, in order of name."""
     found = {path for pattern in PATTERNS for path in folder.glob(pattern)}
-    return sorted(path for path in found if path.is_file() or path.is_dir() and path.name == "chat_templates")
+    return sorted(path for path in found if path.is_file() or (path.is_dir() and path.name == "chat_templates"))
 
 
 def copy_companions(base: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from studio.units import Registry
 class ObjectiveParams(Settings):
     """Base of every objective's settings. `key` names the objective."""
 
-    key: str
+    key: str = ""
 
 
 @dataclass(frozen=True)

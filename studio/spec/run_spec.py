@@ -13,8 +13,6 @@ from studio.objectives import OBJECTIVES, ObjectiveParams
 from studio.optimizers import OPTIMIZERS, OptimizerParams
 from studio.units import Registry
 
-VERSION = 1
-
 
 def _unit_params(registry: Registry[Any], default: str) -> BeforeValidator:
     """Read a section by its `key`: the unit of that name declares the other fields."""
@@ -154,7 +152,7 @@ class TrainSection(Settings):
 class RunSpec(Settings):
     """Everything a person decides about a run."""
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     model: ModelSection
     data: DataSection
     method: Annotated[SerializeAsAny[MethodParams], _unit_params(METHODS, "lora")] = Field(

@@ -187,7 +187,7 @@ class _Session:
             yield next(own)
 
     def _steps(self, batches: Batches) -> int:
-        each = self.spec.train.accumulation * self.accelerator.num_processes
+        each: int = self.spec.train.accumulation * self.accelerator.num_processes
         return max(1, math.ceil(self.spec.train.epochs * float(batches.per_epoch()) / each))
 
     def _resolved(self, total: int) -> RunSpec:

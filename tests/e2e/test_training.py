@@ -194,7 +194,7 @@ def test_divergence_is_said_and_the_checkpoint_is_safe(tmp_path: Path) -> None:
     save_file({name: tensor * 1e30 for name, tensor in load_file(weights).items()}, weights)
     (run.checkpoint_dir(5) / "manifest.json").unlink()
     seal(run.checkpoint_dir(5))
-    with pytest.raises(UserError, match="diverged at step 6.*step 5 is safe") as error:
+    with pytest.raises(UserError, match=r"diverged at step 6.*step 5 is safe") as error:
         train_here(run, resume=True)
     assert "learning rate" in error.value.hint
     assert run.checkpoints()[-1] == 5
