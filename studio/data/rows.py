@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 # A single row larger than this is set aside: no training row is, and one missing quote must not fill the memory.
 MAX_ROW_BYTES = 32_000_000
 
@@ -63,3 +66,19 @@ class Source(Protocol):
     def count(self) -> int:
         """How many rows `rows` gives; quick where the container allows it."""
         ...
+
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> Iterator[SourceRow]:
+        """Of `rows`, those whose place from 0 is True in `mask`; quicker than all where the container allows it."""
+        ...
+
+
+class ChosenByReading:
+    """`chosen` for containers that cannot skip a row without reading it."""
+
+    def rows(self) -> Iterator[SourceRow]:
+        """As `Source.rows`."""
+        raise NotImplementedError
+
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> Iterator[SourceRow]:
+        """As `Source.chosen`."""
+        return (row for ordinal, row in enumerate(self.rows()) if mask[ordinal])

@@ -246,8 +246,7 @@ def open_training_data(
 
 def _heldout_rows(data: TrainingData, task: Task, is_cancelled: Callable[[], bool]) -> list[TokenRow]:
     """The held-out rows, tokenised here and now; the same rows as the store will have."""
-    mask = data.heldout_mask()
-    rows = (row for ordinal, row in enumerate(open_source(task.path).rows()) if mask[ordinal])
+    rows = open_source(task.path).chosen(data.heldout_mask())
     return [TokenRow(row.ids, row.trained, number) for number, row in encode_rows(task, rows, is_cancelled)]
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from studio.data.rows import SourceFacts, SourceRow
+from studio.data.rows import ChosenByReading, SourceFacts, SourceRow
 from studio.errors import UserError
 
 _BATCH_ROWS = 1024
 
 
-class Columnar:
+class Columnar(ChosenByReading):
     """Reads a columnar file batch by batch. Damage is a whole-file error that says how many rows are fine."""
 
     def __init__(self, path: Path, container: str, batches: Callable[[Path], Iterator[Any]]) -> None:

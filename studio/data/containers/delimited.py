@@ -6,14 +6,14 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from studio.data.rows import MAX_ROW_BYTES, SourceFacts, SourceRow
+from studio.data.rows import MAX_ROW_BYTES, ChosenByReading, SourceFacts, SourceRow
 from studio.data.text_files import TextFile, said_of
 from studio.errors import UserError
 
 _DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
 
-class Delimited:
+class Delimited(ChosenByReading):
     """Reads delimited text. All values are strings; a row with too many or too few cells is a broken row."""
 
     def __init__(self, text: TextFile, delimiter: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from studio.data.rows import SourceFacts, SourceRow
+from studio.data.rows import ChosenByReading, SourceFacts, SourceRow
 from studio.data.text_files import TextFile, said_of
 from studio.errors import UserError
 
 _LOOK_AT_EVENTS = 200_000
 
 
-class JsonDocument:
+class JsonDocument(ChosenByReading):
     """Streams rows out of a JSON document of any size.
 
     A document that is damaged somewhere is a whole-file error: behind the damage nothing can be trusted.

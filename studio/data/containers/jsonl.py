@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+
 from studio.data.rows import SourceFacts, SourceRow
 from studio.data.text_files import TextFile
 
@@ -17,11 +20,13 @@ class JsonLines:
         self.facts = SourceFacts(text.path, "JSONL", "line", text.encoding, text.compression)
 
     def rows(self) -> Iterator[SourceRow]:
-        for number, line, problem in self._text.lines():
-            if problem:
-                yield SourceRow(number, None, problem)
-            elif line and not line.isspace():
-                yield parse(number, line)
+        return (_row(*line) for line in self._lines())
+
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> Iterator[SourceRow]:
+        return (_row(*line) for ordinal, line in enumerate(self._lines()) if mask[ordinal])
+
+    def _lines(self) -> Iterator[tuple[int, str, str]]:
+        return (line for line in self._text.lines() if line[2] or (line[1] and not line[1].isspace()))
 
     def count(self) -> int:
         """Exact but for lines of nothing but spaces, which count as rows here."""
@@ -30,8 +35,10 @@ class JsonLines:
         return sum(1 for _ in self._text.lines())
 
 
-def parse(number: int, line: str) -> SourceRow:
+def _row(number: int, line: str, problem: str) -> SourceRow:
     """One line as a row."""
+    if problem:
+        return SourceRow(number, None, problem)
     try:
         value = json.loads(line)
     except RecursionError:

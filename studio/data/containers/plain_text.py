@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.data.rows import SourceFacts, SourceRow
+from studio.data.rows import ChosenByReading, SourceFacts, SourceRow
 from studio.data.text_files import TextFile
 
 # A "paragraph" longer than this is cut: the file has few blank lines, and rows must stay bounded.
 _MAX_PARAGRAPH = 1_000_000
 
 
-class PlainText:
+class PlainText(ChosenByReading):
     """Rows with the one column "text"."""
 
     def __init__(self, text: TextFile, *, by_paragraph: bool) -> None:
