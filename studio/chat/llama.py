@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -20,7 +21,7 @@ def open_llama(file: Path, *, context_length: int = 0, keeps_all_logits: bool = 
 
     Args:
         file: the file.
-        context_length: positions to make room for; 0 takes the model's own, at most `MOST_CONTEXT`.
+        context_length: positions to make room for; 0 takes `MOST_CONTEXT`.
         keeps_all_logits: whether the logits of every position are kept, (positions, vocabulary) fp32.
 
     Raises:
@@ -37,7 +38,7 @@ def open_llama(file: Path, *, context_length: int = 0, keeps_all_logits: bool = 
     try:
         model = llama_cpp.Llama(
             str(file),
-            n_ctx=context_length or _own_context(file),
+            n_ctx=context_length or MOST_CONTEXT,
             n_batch=512,
             n_gpu_layers=-1,
             logits_all=keeps_all_logits,
@@ -47,6 +48,7 @@ def open_llama(file: Path, *, context_length: int = 0, keeps_all_logits: bool = 
         raise UserError(
             f"llama.cpp cannot read {file.name}: {error}", "The file is damaged or needs a newer version."
         ) from error
+    atexit.register(model.close)  # left to the interpreter's end, it would be freed after what frees it
     return model
 
 
@@ -66,6 +68,7 @@ class LlamaChat:
             metadata.get("tokenizer.chat_template", _NO_TEMPLATE), special_tokens(self._model, metadata)
         )
         self._stop_ids = _end_tokens(self._model)
+        self._context = min(self._model.n_ctx(), self._model._model.n_ctx_train() or MOST_CONTEXT)
 
     def prompt_ids(self, messages: Messages) -> list[int]:
         """Tokens of a conversation up to where the answer begins, by the template in the file.
@@ -88,10 +91,10 @@ class LlamaChat:
             UserError: the conversation fills the model's context.
         """
         prompt = self.prompt_ids(messages)
-        room = self._model.n_ctx() - len(prompt)
+        room = self._context - len(prompt)
         if room <= 0:
             raise UserError(
-                f"The conversation is too long: {len(prompt)} tokens, there is room for {self._model.n_ctx()}.",
+                f"The conversation is too long: {len(prompt)} tokens, there is room for {self._context}.",
                 "Start a new conversation or shorten it.",
             )
         # A character may lie across tokens; the decoder holds its first bytes back.
@@ -105,7 +108,7 @@ class LlamaChat:
                 reason = "stop"
                 break
             count += 1
-            if piece := decoder.decode(self._model._model.token_to_piece(token)):
+            if piece := decoder.decode(self._model._model.detokenize([token])):
                 yield piece
             if count >= min(room, sampling.max_tokens):
                 break
@@ -146,14 +149,3 @@ def _assert_gguf(file: Path) -> None:
     with file.open("rb") as opened:
         if opened.read(4) != b"GGUF":
             raise UserError(f"{file.name} is no GGUF file.", "Choose a file that ends in .gguf.")
-
-
-def _own_context(file: Path) -> int:
-    """The context length that the file says, within reason."""
-    import llama_cpp  # heavy
-
-    model = llama_cpp.Llama(str(file), vocab_only=True, verbose=False)
-    architecture = model.metadata.get("general.architecture", "")
-    length = int(model.metadata.get(f"{architecture}.context_length", MOST_CONTEXT))
-    model.close()
-    return min(length, MOST_CONTEXT)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import torch
 
 from studio.chat.llama import LlamaChat
 from studio.engine.generate import stream
 from studio.engine.load import load_tuned
+from studio.models.facts import read_facts
 from studio.models.template import Messages
 from studio.models.tokenizer import ChatTokenizer
 from studio.project.tuned import Tuned, find_tuned
@@ -34,11 +36,11 @@ class TorchChat:
     """A model folder, with or without tuned weights, in torch."""
 
     def __init__(self, tuned: Tuned, device: str) -> None:
-        """Load it; "auto" takes the GPU when there is one, in the dtype that the model is stored in."""
+        """Load it; "auto" takes the GPU when there is one."""
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         self.name = tuned.name
-        self._model = load_tuned(tuned.base, tuned.weights, device=device)
+        self._model = load_tuned(tuned.base, tuned.weights, dtype=_dtype(tuned, device), device=device)
         self._tokenizer = ChatTokenizer.load(tuned.base)
 
     def stream(
@@ -47,6 +49,12 @@ class TorchChat:
         """See `studio.engine.generate.stream`."""
         prompt = self._tokenizer.encode_prompt(messages)
         return (yield from stream(self._model, self._tokenizer, prompt, sampling=sampling, is_cancelled=is_cancelled))
+
+
+def _dtype(tuned: Tuned, device: str) -> str:
+    """As stored on a GPU; fp32 on a processor where it fits, because most have no fast 16-bit arithmetic."""
+    fits = read_facts(tuned.base).num_parameters * 4 < psutil.virtual_memory().available / 2
+    return "float32" if device == "cpu" and fits else "auto"
 
 
 def open_talker(arguments: dict[str, Any], on_progress: Callable[[float, float, str], None]) -> Talker:
