@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,14 @@ class DataReport:
     trained_tokens: int
     is_complete: bool
     from_cache: bool
+
+    def summary(self) -> str:
+        """What is learned from, in a sentence."""
+        sofar = "" if self.is_complete else " so far; the rest is still being tokenised"
+        return (
+            f"{self.used:,} of {self.rows:,} rows are ready{sofar}, {self.heldout:,} of them held out: "
+            f"{self.trained_tokens:,} of {self.tokens:,} tokens are learned."
+        )
 
     def notes(self) -> list[tuple[str, str]]:
         """What a person should know before a run: sentences, each with a hint ("" where none is needed)."""
@@ -221,6 +229,7 @@ def open_training_data(
         UserError: the file cannot be used, or rows cannot and `bad_rows` is "refuse".
         Cancelled: `is_cancelled` said so.
     """
+    on_progress = _throttled(on_progress)
     source = open_source(request.path)
     settings = EncodingSettings(request.train_on, request.truncation, request.max_length)
     folder = cache.entry(request.path, fmt.identity, tokenizer.fingerprint, settings, is_cancelled)
@@ -232,9 +241,8 @@ def open_training_data(
     cache.touch(folder)
     data = TrainingData(request, source.facts, folder, child, from_cache=complete, is_cancelled=is_cancelled)
     try:
-        data.wait(
-            lambda: data.store.totals().seen >= WINDOW_ROWS, lambda sums: on_progress(sums.seen, data.store.num_rows)
-        )
+        first = min(WINDOW_ROWS, data.store.num_rows)
+        data.wait(lambda: data.store.totals().seen >= first, lambda sums: on_progress(min(sums.seen, first), first))
         _check(data, request)
         if not data.store.is_complete and int(data.heldout_mask().sum()) <= _MOST_HELD_IN_MEMORY:
             data.hold(HeldRows(_heldout_rows(data, task, is_cancelled)))
@@ -307,3 +315,16 @@ def _check(data: TrainingData, request: DataRequest) -> None:
 
 def _problems(path: Path, bad: list[BadRow]) -> list[Problem]:
     return [Problem(f"{path.name}:{row.number}", f"The row {row.reason}.") for row in bad[:_MAX_PROBLEMS]]
+
+
+def _throttled(tell: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """At most ten words a second, and none that says what was said already."""
+    last: list[Any] = [(-1, -1), 0.0]
+
+    def told(done: int, total: int) -> None:
+        now = time.monotonic()
+        if (done, total) != last[0] and (done == total or now - last[1] > 0.1):
+            last[:] = [(done, total), now]
+            tell(done, total)
+
+    return told

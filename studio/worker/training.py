@@ -114,6 +114,9 @@ class _Session:
             ),
             is_cancelled=self._is_stopped,
         )
+        self.emit(events.Notice(text=data.report.summary()))
+        for text, hint in data.report.notes():
+            self.emit(events.Notice(severity="warning", text=text, hint=hint))
         if self.accelerator.num_processes > 1:
             data.train.row(len(data.train) - 1)  # all of it, so that every process reads the same complete cache
         return data

@@ -103,6 +103,9 @@ def test_refuses_bad_rows_with_file_line_and_reason(tmp_path: Path, tokenizer: C
     ]
     with opened(path, tokenizer, bad_rows="skip", holdout=0) as data:
         assert len(data.train) == 2 and data.report.num_bad == 4 and data.report.bad[0].number == 2
+        assert data.report.notes()[0][0] == (
+            '4 of 6 rows were set aside; the first is line 2, which has an empty "answer".'
+        )
 
 
 def test_names_at_most_twenty_of_many(tmp_path: Path, tokenizer: ChatTokenizer) -> None:
@@ -120,6 +123,8 @@ def test_cut_rows_are_counted(tmp_path: Path, tokenizer: ChatTokenizer) -> None:
     path = write(tmp_path, [row(1, "long " * 100), row(2, "x")])
     with opened(path, tokenizer, max_length=60, holdout=0) as data:
         assert data.report.num_cut == 1 and len(data.train.row(0).ids) == 60
+        assert data.report.notes()[0][0] == "1 of 2 rows are too long and were cut."
+        assert data.report.summary().startswith("2 of 2 rows are ready, 0 of them held out: ")
 
 
 def test_holding_out() -> None:
