@@ -15,7 +15,10 @@ if str(ROOT) not in sys.path:
 from installers.places import Places  # noqa: E402 - after the path is set
 
 # Answers like the environment's interpreter: says its version, keeps a list of what pip installed, and reports on it.
-_FAKE_PYTHON = """#!{python}
+# Begins as a shell script: a `#!` line cannot name an interpreter whose path has a space.
+_FAKE_PYTHON = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 import json, os, sys
 from pathlib import Path
 folder = Path(sys.argv[0]).parent.parent
@@ -46,6 +49,7 @@ elif arguments[:2] == ["-m", "studio.machine.doctor"]:
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     """A checkout with a space in its name and a user's cache, both empty but for the files the installer reads."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # should a test ever reach a real pip, it fails instead of downloading
     monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "user home"))
     root = tmp_path / "a checkout"
     (root / "installers").mkdir(parents=True)
