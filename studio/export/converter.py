@@ -6,6 +6,7 @@ It lies in the environment, out of the same source archive as llama-cpp-python, 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,8 @@ def load_conversion() -> ModuleType:
         raise UserError("The GGUF converter is not installed.", 'Run "python3 installers/bootstrap.py" again.')
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+    # It warns at length about what is settled here: tokenizers that it does not know, rotary types by default.
+    logging.getLogger("hf-to-gguf").setLevel(logging.ERROR)
     return importlib.import_module("conversion")
 
 

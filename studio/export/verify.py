@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from studio.errors import UserError
 from studio.export.quant_types import QuantType
 from studio.paths import write_text
 from studio.project.jobs import JobProcess, WorkerFailed
@@ -106,7 +107,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix=".check.", suffix=".part", dir=file.parent) as name:
         try:
             _compare(file, rows, reference, Path(name), tally, on_progress)
-        except WorkerFailed as error:
+        except (WorkerFailed, UserError) as error:  # a finding about the file, not the end of the export
             tally.crash = f"llama.cpp could not run the file: {error.message}"
     return tally.report(file, quant, len(rows), time.monotonic() - start)
 
