@@ -90,5 +90,8 @@ def _nf4(dtype: Any) -> Any:
 
 
 def _first_line(error: BaseException) -> str:
+    """What the library says, or our own words where it speaks of its settings."""
+    if "mismatched_sizes" in str(error):
+        return "its weights do not have the shapes that its config.json names."
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__
