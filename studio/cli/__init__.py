@@ -6,17 +6,18 @@ import importlib
 import pkgutil
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.errors import Cancelled, UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; 0 done, 1 failed, 2 the input was wrong, 130 interrupted."""
     import typer
     from rich.console import Console
-
-    from studio.project.jobs import WorkerFailed
 
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
@@ -28,10 +29,6 @@ def run(arguments: list[str]) -> int:
     except _usage_error() as error:
         errors.print(f"{error.format_message()} See: {_help_command(error)}", style="red")
         return 2
-    except WorkerFailed as error:
-        errors.print(str(error), style="red")
-        errors.print(error.detail)
-        return 1
     except typer.Exit as error:
         return error.exit_code
     except (Cancelled, KeyboardInterrupt, typer.Abort):
@@ -40,9 +37,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # whoever read our output has gone (`tunesmith runs | head`)
         sys.stderr.close()
         return 1
-    except Exception:  # noqa: BLE001 - a bug: said as one, with its traceback
-        traceback.print_exc(file=sys.stderr)
-        errors.print("This is a fault in Tunesmith. The lines above tell where.", style="red")
+    except Exception as error:  # noqa: BLE001 - a bug: said as one, with its traceback
+        _report(error, errors)
         return 1
 
 
@@ -74,6 +70,18 @@ def build() -> Any:
 
 def _nothing() -> None:
     """Fine-tune language models on your own computer, talk to the result, and export it as GGUF."""
+
+
+def _report(error: Exception, errors: Console) -> None:
+    """A worker that failed is told in its own words; anything else is a bug of ours, with its traceback."""
+    from studio.project.jobs import WorkerFailed  # not needed for --help, which must be quick
+
+    if isinstance(error, WorkerFailed):
+        errors.print(str(error), style="red")
+        errors.print(error.detail)
+        return
+    traceback.print_exception(error, file=sys.stderr)
+    errors.print("This is a fault in Tunesmith. The lines above tell where.", style="red")
 
 
 def _usage_error() -> Any:

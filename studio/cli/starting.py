@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from studio.errors import Problem, UserError
-from studio.models.facts import read_facts
+from studio.models.facts import ModelFacts, read_facts
 from studio.models.fingerprint import fingerprint, fingerprint_file
 from studio.models.source import is_hub_name, resolve_model
 from studio.project.folder import Project
@@ -26,8 +26,8 @@ def make_run(project: Project, spec: RunSpec, name: str, console: Console) -> Ru
     """
     placed = project.absolute(spec)
     early = [problem for problem in check(placed) if problem.is_fatal]
-    base = _model(placed, early, console)
-    problems = check(placed, read_facts(base)) if base else early
+    base, facts = _model(placed, early, console)
+    problems = check(placed, facts) if facts else early
     print_warnings(problems, console)
     refuse(problems)
     assert base is not None
@@ -79,16 +79,20 @@ def _end(console: Console) -> str:
     return "\r" if console.is_terminal else "\n"
 
 
-def _model(spec: RunSpec, early: list[Problem], console: Console) -> Path | None:
-    """The model's folder. A download is not begun for a spec that cannot start; other problems are told together."""
+def _model(spec: RunSpec, early: list[Problem], console: Console) -> tuple[Path | None, ModelFacts | None]:
+    """The model's folder and facts; what is wrong with it joins `early`.
+
+    A download is not begun for a spec that cannot start anyway.
+    """
     source = spec.model.source
     if early and is_hub_name(source) and not Path(source).is_dir() and source != "starter":
-        return None
+        return None, None
     try:
-        return resolve_model(source, spec.model.revision, on_progress=download_progress(console))
+        base = resolve_model(source, spec.model.revision, on_progress=download_progress(console))
+        return base, read_facts(base)
     except UserError as error:
         early.append(Problem("model.source", error.message, error.hint))
-        return None
+        return None, None
 
 
 def _pinned(spec: RunSpec, base: Path) -> RunSpec:

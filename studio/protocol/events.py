@@ -16,7 +16,7 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     seq: int = 0
-    time: float = 0.0
+    time: Figure = 0.0
 
 
 class Hello(Event):
@@ -35,8 +35,8 @@ class Phase(Event):
 
     type: Literal["phase"] = "phase"
     name: str
-    done: float = 0
-    total: float = 0
+    done: Figure = 0
+    total: Figure = 0
     unit: str = ""
 
 
@@ -50,7 +50,7 @@ class Step(Event):
     grad_norm: Figure
     tokens: int
     trained_tokens: int
-    seconds: float
+    seconds: Figure
 
 
 class Memory(Event):
