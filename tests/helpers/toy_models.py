@@ -82,4 +82,5 @@ def _keep_special_ids(folder: Path, ids: dict[str, int]) -> None:
     """Some configs drop special ids that equal their defaults; readers of the file alone want them said."""
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**config, **ids}, indent=2), encoding="utf-8")
+    special = {name: value for name, value in ids.items() if name.endswith("_token_id")}
+    path.write_text(json.dumps({**config, **special}, indent=2), encoding="utf-8")
