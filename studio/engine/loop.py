@@ -104,7 +104,8 @@ class Loop:
     def __post_init__(self) -> None:
         self.train = self.plan.spec.train
         self.optimizer = build_optimizer(self.plan.prepared, self.plan.spec)
-        self.module = self.accelerator.prepare(self.plan.loss)
+        # The model is on its device already; moving it again would touch 4-bit weights for nothing.
+        self.module = self.accelerator.prepare(self.plan.loss, device_placement=[False])
         self.parameters = list(self.plan.prepared.trainable().values())
         self.saved_at = (0, time.monotonic())
 
