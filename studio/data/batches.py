@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from studio.data.growing import WINDOW_ROWS
 from studio.data.ordering import permutation
 from studio.data.packing import pack
 from studio.data.token_rows import TokenRow, TokenRows
-from studio.data.training_data import WINDOW_ROWS
 
 IGNORED = -100
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from studio.data.training_data import TrainingData
+    from studio.data.growing import TrainingData
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.data import cache, training_data
+from studio.data import cache, growing, training_data
 from studio.data.source import first_rows, open_source
 from studio.data.token_store import StoreReader
 from studio.data.training_data import DataRequest, TrainingData, num_heldout, open_training_data
@@ -44,6 +44,11 @@ def write(folder: Path, rows: Sequence[object]) -> Path:
 def opened(path: Path, tokenizer: ChatTokenizer, **settings: Any) -> TrainingData:
     fmt = recognise(first_rows(open_source(path)), {"question": "question", "answer": "answer"})
     return open_training_data(DataRequest(path, **settings), fmt, tokenizer)
+
+
+def set_window(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(training_data, "WINDOW_ROWS", rows)
+    monkeypatch.setattr(growing, "WINDOW_ROWS", rows)
 
 
 def test_splits_by_seed_and_keeps_row_numbers(tmp_path: Path, tokenizer: ChatTokenizer) -> None:
@@ -138,7 +143,7 @@ def test_a_large_file_grows_in_a_process_of_its_own(
     tmp_path: Path, tokenizer: ChatTokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_data, "_SMALL_ROWS", 100)
-    monkeypatch.setattr(training_data, "WINDOW_ROWS", 1000)
+    set_window(monkeypatch, 1000)
     rows = [row(at) for at in range(6000)]
     path = write(tmp_path, [*rows[:5000], "nonsense", *rows[5001:]])
     with opened(path, tokenizer, holdout=0.5) as data:
@@ -161,7 +166,7 @@ def test_leaving_early_stops_the_process_and_the_next_start_begins_anew(
     tmp_path: Path, tokenizer: ChatTokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_data, "_SMALL_ROWS", 100)
-    monkeypatch.setattr(training_data, "WINDOW_ROWS", 100)
+    set_window(monkeypatch, 100)
     path = write(tmp_path, [row(at) for at in range(30_000)])
     data = opened(path, tokenizer, holdout=0)
     folder = data.store._folder
