@@ -42,7 +42,7 @@ class Conversation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._job.close(timeout_seconds=2)
+        self._job.close(timeout_seconds=5)
 
     def reset(self, system: str | None = None) -> None:
         """Forget everything but the system message; `system` changes it."""

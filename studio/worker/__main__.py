@@ -5,6 +5,7 @@ The real standard output is moved aside first, so that a stray print from a C li
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -78,8 +79,9 @@ class _Sender:
         with self._lock:
             self._seq += 1
             stamped = event.model_copy(update={"seq": self._seq, "time": time.time()})
-            self._wire.write(events.encode(stamped) + "\n")
-            self._wire.flush()
+            with contextlib.suppress(BrokenPipeError):  # whoever asked has gone; the closed input says so too
+                self._wire.write(events.encode(stamped) + "\n")
+                self._wire.flush()
 
 
 def _take_stdout() -> IO[str]:

@@ -159,12 +159,12 @@ def test_an_answer_can_be_stopped_and_the_conversation_goes_on(base: Path) -> No
         last = _finish(stream, 3)
         assert last.finish == "length" and last.figures["tokens"] == 5
         start = time.monotonic()
-    assert time.monotonic() - start < 5, "the worker ends when its input closes"
+    assert time.monotonic() - start < 9, "the worker ends by itself when its input closes; it is killed after ten"
 
 
 def test_command_line_speaks_plainly_about_wrong_input(base: Path, tmp_path: Path) -> None:
     wrong = {
-        ("export", str(base), "--quant", "Q4_K_N"): "Q4_K_M",
+        ("export", str(base), "--quant", "Q4_K_N"): "Did you mean",
         ("export", str(base), "--quant", "IQ2_XS"): "importance matrix",
         ("export", str(base), "--to", "gguff"): "gguf",
         ("export", str(tmp_path / "nowhere")): "not there",
