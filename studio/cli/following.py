@@ -23,8 +23,22 @@ def make_console() -> Console:
     return Console(highlight=False, markup=False, soft_wrap=True)
 
 
-def follow_run(run: Run, console: Console, *, offset: int = 0, process: subprocess.Popen[bytes] | None = None) -> int:
+def follow_run(
+    run: Run,
+    console: Console,
+    *,
+    offset: int = 0,
+    process: subprocess.Popen[bytes] | None = None,
+    is_owner: bool = True,
+) -> int:
     """Show a run until its worker's last word.
+
+    Args:
+        run: whose.
+        console: where.
+        offset: bytes of its journal that are not shown.
+        process: the worker, when we started it.
+        is_owner: whether Ctrl+C stops the run; else it only ends the showing.
 
     Returns:
         0, or 130 when the person stopped it from here.
@@ -34,7 +48,7 @@ def follow_run(run: Run, console: Console, *, offset: int = 0, process: subproce
     """
     view = make_view(console)
     last: events.Event | None = None
-    with _Interrupts(run, console) as interrupts:
+    with _Interrupts(run, console, is_owner=is_owner) as interrupts:
         try:
             for batch in follow(run, offset, process=process):
                 view.show(batch)
@@ -79,10 +93,13 @@ def describe(state: RunState) -> str:
 
 
 class _Interrupts:
-    """Ctrl+C while a run is followed: the first asks the run to save and stop, the second leaves it to do so alone."""
+    """Ctrl+C while a run is followed: the first asks the run to save and stop, the second leaves it to do so alone.
 
-    def __init__(self, run: Run, console: Console) -> None:
-        self._run, self._console = run, console
+    For one who only watches, the first leaves at once.
+    """
+
+    def __init__(self, run: Run, console: Console, *, is_owner: bool) -> None:
+        self._run, self._console, self._is_owner = run, console, is_owner
         self.came = False
 
     def __enter__(self) -> _Interrupts:
@@ -93,7 +110,7 @@ class _Interrupts:
         signal.signal(signal.SIGINT, self._before)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.came:
+        if self.came or not self._is_owner:
             raise KeyboardInterrupt
         self.came = True
         tell(self._run, commands.Stop())

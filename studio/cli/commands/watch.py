@@ -6,7 +6,7 @@ from studio.cli.options import RunFolder
 
 
 def watch(folder: RunFolder) -> int:
-    """Follow a run. Ctrl+C asks it to save and stop; close the terminal to only stop watching."""
+    """Follow a run from its beginning. Ctrl+C ends the watching; the run goes on."""
     from studio.cli.following import follow_run, make_console, print_summary
     from studio.project.runs import Run
 
@@ -14,7 +14,7 @@ def watch(folder: RunFolder) -> int:
     if not run.is_running():
         print_summary(run, console)
         return 0
-    return follow_run(run, console)
+    return follow_run(run, console, is_owner=False)
 
 
 COMMAND = watch
