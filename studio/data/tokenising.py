@@ -23,7 +23,7 @@ from studio.data.conversation import Example, RowError
 from studio.data.encoding import EncodedRow, EncodingSettings, mask_batch, render_batch
 from studio.data.rows import SourceRow
 from studio.data.source import open_source
-from studio.data.token_store import BadRow, StoreWriter
+from studio.data.token_store import BadRow, StoreWriter, forget
 from studio.errors import Cancelled, UserError
 from studio.models.tokenizer import ChatTokenizer
 
@@ -84,6 +84,17 @@ def is_being_written(folder: Path) -> bool:
             return False
     except filelock.Timeout:
         return True
+
+
+def clear(folder: Path) -> bool:
+    """Remove what an abandoned attempt left; False when some process is writing, and nothing was touched."""
+    try:
+        with lock_of(folder, timeout_seconds=0):
+            if not (folder / "manifest.json").is_file():
+                forget(folder)
+            return True
+    except filelock.Timeout:
+        return False
 
 
 def tokenise(task: Task, *, on_rows: Callable[[int], None], is_cancelled: Callable[[], bool]) -> None:

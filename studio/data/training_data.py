@@ -14,8 +14,8 @@ from studio.data.encoding import EncodingSettings
 from studio.data.growing import WINDOW_ROWS, DataRequest, TrainingData, num_heldout
 from studio.data.source import open_source
 from studio.data.token_rows import HeldRows, TokenRow
-from studio.data.token_store import BadRow, forget
-from studio.data.tokenising import RowReader, Task, encode_rows, is_being_written, start_child, write_store
+from studio.data.token_store import BadRow
+from studio.data.tokenising import RowReader, Task, clear, encode_rows, is_being_written, start_child, write_store
 from studio.errors import Problem, UserError
 from studio.models.tokenizer import ChatTokenizer
 
@@ -77,13 +77,10 @@ def _start(
     if task.num_rows <= _SMALL_ROWS:
         write_store(task, on_rows=lambda seen: on_progress(seen, task.num_rows), is_cancelled=is_cancelled)
         return None
-    child = None
-    if not is_being_written(task.folder):
-        forget(task.folder)
-        child = start_child(task)
+    child = start_child(task) if clear(task.folder) else None
     while not (task.folder / "head.json").is_file():
-        if child is not None and child.poll() is not None:
-            break
+        if child is not None and child.poll() is not None and not is_being_written(task.folder):
+            break  # it failed before it began; whoever waits for rows will see
         time.sleep(0.02)
     return child
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -175,6 +177,28 @@ def test_leaving_early_stops_the_process_and_the_next_start_begins_anew(
     assert StoreReader(folder).num_rows in (0, 30_000)
     with opened(path, tokenizer, holdout=0) as again:
         assert again.train.row(200).row_number == 201
+
+
+def test_several_processes_share_one_tokenising(tmp_path: Path, tokenizer: ChatTokenizer) -> None:
+    """As the ranks of one run do: all open the same file at once, and each gets all of its rows."""
+    path = write(tmp_path, [row(at) for at in range(3000)])
+    code = f"""
+from pathlib import Path
+from studio.data import training_data
+from studio.data.source import first_rows, open_source
+from studio.formats import recognise
+from studio.models.tokenizer import ChatTokenizer
+training_data._SMALL_ROWS = 100
+path = Path({str(path)!r})
+fmt = recognise(first_rows(open_source(path)))
+request = training_data.DataRequest(path)
+with training_data.open_training_data(request, fmt, ChatTokenizer.load(Path({str(tokenizer.folder)!r}))) as data:
+    print(len(data.train), len(data.heldout), sum(int(data.train.row(at).ids.sum()) for at in range(2850)))
+"""
+    root = Path(__file__).parents[3]
+    ranks = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=root) for _ in range(3)]
+    said = [rank.communicate()[0] for rank in ranks]
+    assert said[0].startswith(b"2850 150 ") and said == [said[0]] * 3
 
 
 def test_damage_further_on_is_said_by_whoever_waits(
