@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import shutil
 import tempfile
@@ -49,8 +50,21 @@ def make_output(tuned: Tuned, target: Target, output: Output, watch: Watch) -> N
     """Write one output under a temporary name beside its place, and give it its name when it is complete.
 
     Raises:
-        Cancelled: the person asked; nothing is left.
+        Cancelled: the person asked; UserError: the disk ran full. Nothing is left of it either way.
     """
+    try:
+        _make(tuned, target, output, watch)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"The disk of {output.path.parent} ran full while {output.path.name} was written. Nothing is left of it;"
+            " what was finished before is complete.",
+            "Free some space, or choose another disk with --out.",
+        ) from error
+
+
+def _make(tuned: Tuned, target: Target, output: Output, watch: Watch) -> None:
     if output.quant is not None or output.path.suffix == ".gguf":
         with atomic_path(output.path) as path:
             target.write(tuned, output, watch, path)
