@@ -96,7 +96,9 @@ def migrate(values: dict[str, Any], where: str = "") -> dict[str, Any]:
         raise UserError(
             f"{where or 'The spec'} has version {version}; this program knows up to {VERSION}.", "Update Tunesmith."
         )
-    while version < VERSION and version in MIGRATIONS:
+    if version < 1:
+        raise UserError(f"{where or 'The spec'} has version {version}; the first was 1.", "Correct its first line.")
+    while version < VERSION:
         values = MIGRATIONS[version](values)
         version += 1
     return {**values, "version": version}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from studio.errors import UserError
 from studio.spec.check import check, resolve
@@ -139,3 +142,35 @@ def test_resolving_fills_in_the_methods_rate(tmp_path: Path) -> None:
 def test_an_old_project_still_opens() -> None:
     spec = load_spec(Path(__file__).parents[2] / "data" / "project-v1.yaml")
     assert spec.version == 1 and spec.data.path == "data/rows.jsonl"
+
+
+LEAVES = st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=6) | st.dates()
+NAMES = st.sampled_from(
+    ["version", "model", "data", "method", "optimizer", "train", "key", "source", "path", "steps", "targets", "columns"]
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=4), inner),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values=VALUES)
+def test_any_yaml_is_a_spec_or_a_sentence(tmp_path_factory: pytest.TempPathFactory, values: object) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "project.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    try:
+        assert load_spec(path).version == 1
+    except UserError as error:
+        assert str(error)
+
+
+@settings(max_examples=150, deadline=None)
+@given(path=st.text(alphabet="trainmethodkysp.=[]{}: 1", max_size=25), value=st.text(max_size=10))
+def test_any_assignment_is_a_spec_or_a_sentence(path: str, value: str) -> None:
+    for text in (path, f"train.{path}={value}", f"method.key={value}", f"data.columns.{path}={value}"):
+        try:
+            set_values(parse_spec(MINIMAL), [text])
+        except UserError as error:
+            assert str(error)
