@@ -24,6 +24,7 @@ COMMAND = typer.Typer(help="Look into a file of rows.", no_args_is_help=True)
 @COMMAND.command("inspect")
 def inspect(file: File, form: FormatKey = "auto", columns: Columns = None, as_json: AsJson = False) -> int:
     """Say what a file holds: container, encoding, columns, row format and why, broken rows, first rows."""
+    from studio.cli import data_options as options
     from studio.cli import data_views as views
     from studio.cli.following import make_console
     from studio.cli.waiting import progress
@@ -32,7 +33,7 @@ def inspect(file: File, form: FormatKey = "auto", columns: Columns = None, as_js
         from studio.data.inspection import inspect as look
 
         found = look(file, on_progress=bar)
-    guess = views.recognised(found.first, views.mapping(columns), form)
+    guess = options.recognised(found.first, options.mapping(columns), form)
     if as_json:
         typer.echo(json.dumps(views.inspection_json(found, guess), indent=1, default=str))
     else:
@@ -55,12 +56,13 @@ def render(
     as_json: AsJson = False,
 ) -> int:
     """Show a row as the model sees it, and which of its tokens are learned."""
+    from studio.cli import data_options as options
     from studio.cli import data_views as views
     from studio.cli.following import make_console
     from studio.data.preview import preview
 
-    settings = views.encoding_settings(train_on, truncation, max_length)
-    shown = preview(file, row, views.reader_of(file, columns, form), views.load_tokenizer(model), settings)
+    settings = options.encoding_settings(train_on, truncation, max_length)
+    shown = preview(file, row, options.reader_of(file, columns, form), options.load_tokenizer(model), settings)
     if as_json:
         typer.echo(json.dumps(views.preview_json(shown), indent=1))
     else:
@@ -80,6 +82,7 @@ def stats(
     """Lengths, what a longest row would cut, duplicates, and how much of the file is learned."""
     from dataclasses import asdict
 
+    from studio.cli import data_options as options
     from studio.cli import data_views as views
     from studio.cli.following import make_console
     from studio.cli.waiting import progress
@@ -87,9 +90,9 @@ def stats(
     with progress(f"Measuring {file.name}", "rows") as bar:
         from studio.data.statistics import measure
 
-        tokenizer = views.load_tokenizer(model) if model else None
-        settings = views.encoding_settings(train_on, "end", 0)
-        figures = measure(file, views.reader_of(file, columns, form), tokenizer, settings, on_progress=bar)
+        tokenizer = options.load_tokenizer(model) if model else None
+        settings = options.encoding_settings(train_on, "end", 0)
+        figures = measure(file, options.reader_of(file, columns, form), tokenizer, settings, on_progress=bar)
     if as_json:
         typer.echo(json.dumps(asdict(figures), indent=1))
     else:
