@@ -44,7 +44,8 @@ def print_inspection(console: Console, found: Inspection, guess: Recognised | Us
     """The inspection for a person."""
     facts = found.facts
     kind = ", ".join(part for part in (facts.container, facts.encoding, facts.compression) if part)
-    console.print(f"{facts.path.name}: {kind}, {human_bytes(found.size_bytes)}, {found.rows:,} rows", style="bold")
+    rows = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
+    console.print(f"{facts.path.name}: {kind}, {human_bytes(found.size_bytes)}, {rows}", style="bold")
     for note in facts.notes:
         console.print(note)
     _print_columns(console, found)

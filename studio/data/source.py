@@ -66,8 +66,10 @@ def first_rows(source: Source, count: int = 200) -> list[Mapping[str, Any]]:
     """
     seen = list(itertools.islice(source.rows(), count))
     rows = [row.value for row in seen if row.value is not None]
-    if rows or not seen:
+    if rows:
         return rows
+    if not seen:
+        raise UserError(f"{source.facts.path.name} holds no rows.", "Choose a file that holds some.")
     later = (row.value for row in itertools.islice(source.rows(), 10_000) if row.value is not None)
     if (found := next(later, None)) is not None:
         return [found]
@@ -175,6 +177,9 @@ def _delimited(text: TextFile, sample: str, is_whole: bool) -> Source:
 
 
 def _text(text: TextFile, sample: str, is_whole: bool) -> Source:
+    # Rows as JSON in a file called .txt: nobody means to learn the braces.
+    if sample.lstrip().startswith("{") and _is_lines(sample.lstrip(), is_whole):
+        return JsonLines(text)
     lines = sample.splitlines()
     blank = sum(not line.strip() for line in lines[1:-1])
     return PlainText(text, by_paragraph=blank > len(lines) // 100)

@@ -112,6 +112,8 @@ def recognise(rows: Sequence[Row], columns: Mapping[str, str] | None = None, key
     Raises:
         UserError: nothing fits, two formats fit equally well, or what the person said does not fit the file.
     """
+    if not rows:
+        raise UserError("There are no rows to look at.", "Choose a file that holds some.")
     said = dict(columns or {})
     _check_columns(said, rows)
     if key != "auto":
@@ -160,7 +162,7 @@ def _settle(fmt: Format, said: Mapping[str, str], rows: Sequence[Row]) -> Recogn
 def _check_columns(said: Mapping[str, str], rows: Sequence[Row]) -> None:
     there = column_names(rows)
     for role, column in said.items():
-        if rows and column not in there:
+        if column not in there:
             raise UserError(f'There is no column "{column}" (data.columns.{role}).', nearest(column, there))
 
 

@@ -11,10 +11,14 @@ from studio.data.conversation import Example
 from studio.formats import Format, Guess
 
 
+def _is_words(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
 def _guess(rows: Sequence[Mapping[str, Any]]) -> Guess:
     column = cols.find(rows, ("text", "content", "document", "body", "story", "code"), cols.is_text)
     all_columns = cols.column_names(rows)
-    if column is None and len(all_columns) == 1 and cols.share(rows, all_columns[0], cols.is_text) >= 0.5:
+    if column is None and len(all_columns) == 1 and cols.share(rows, all_columns[0], _is_words) >= 0.5:
         return Guess(0.6, {"text": all_columns[0]}, f'The only column, "{all_columns[0]}", holds text.')
     if column is None:
         return Guess(0, {}, 'Looked for a column "text".')

@@ -93,15 +93,14 @@ def _row(number: int, value: Any) -> SourceRow:
 
 
 def _damaged(text: TextFile, good: int, error: Exception) -> UserError:
-    import ijson
-
-    is_cut = isinstance(error, ijson.IncompleteJSONError) and "premature" in str(error)
-    ended = is_cut or not text.ends_with("]}")
+    said = str(error)
+    # A file cut off inside an escape is called a bad escape; a file that ends as JSON does is not cut off.
+    ended = "premature" in said or ("inside a string" in said and not text.ends_with("]}"))
     what = f"ends in the middle of row {good + 1:,}" if ended else f"is damaged in row {good + 1:,}"
     fine = (
         f" The {good:,} {'row' if good == 1 else 'rows'} before it {'is' if good == 1 else 'are'} fine." if good else ""
     )
-    detail = "" if ended else f" ({str(error).splitlines()[0][:120]})"
+    detail = "" if ended else f" ({said.splitlines()[0][:120]})"
     return UserError(
         f"{text.path.name} {what}{detail}.{fine}",
         "Write the file again, or as JSONL (one object a line), where one broken row leaves the others usable.",

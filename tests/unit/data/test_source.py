@@ -48,6 +48,7 @@ def test_reads_rows_in_any_encoding(tmp_path: Path, encoding: str, name: str, te
         ("held_in_a_line.json", json.dumps({"data": ROWS})),
         ("one_after_another.json", "\n".join(json.dumps(row, indent=2) for row in ROWS)),
         ("lines.json", JSONL),
+        ("lines.txt", JSONL),
         ("array.jsonl", json.dumps(ROWS, indent=1)),
         ("semicolons.csv", CSV.replace(",", ";")),
         ("tabs.tsv", CSV.replace(",", "\t")),
@@ -132,6 +133,7 @@ def test_broken_csv_rows(tmp_path: Path) -> None:
     [
         ("a.json", json.dumps(ROWS)[:-30], r"ends in the middle of row 5\. The 4 rows before it are fine"),
         ("a.json", '[{"a": 1}, {"a": nonsense}]', r"is damaged in row 2 .* The 1 rows? before it (is|are) fine"),
+        ("a.json", '[{"a": 1}] and more', r"is damaged in row 2"),
         ("a.jsonl", b"", "is empty"),
         ("a.jsonl", b"\n \n", "nothing but empty lines"),
         ("a.csv", b"\0" * 5000, "NUL bytes"),
@@ -149,6 +151,12 @@ def test_whole_file_problems_are_said(tmp_path: Path, name: str, data: bytes | s
     with pytest.raises(UserError, match=sentence):
         source = open_source(write(tmp_path, name, data))
         list(source.rows())
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.json", "[]"), ("a.csv", "question,answer\n")])
+def test_no_rows_are_said(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(UserError, match=f"{name} holds no rows"):
+        first_rows(open_source(write(tmp_path, name, text)))
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
