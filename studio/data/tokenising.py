@@ -236,7 +236,9 @@ def main() -> int:
 
 
 def _watch_parent(gone: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: a thread that holds its lock while the interpreter ends is a fatal error.
+    while os.read(0, 4096):
+        pass
     gone.set()
 
 

@@ -149,13 +149,15 @@ def test_a_large_file_grows_in_a_process_of_its_own(
     rows = [row(at) for at in range(6000)]
     path = write(tmp_path, [*rows[:5000], "nonsense", *rows[5001:]])
     with opened(path, tokenizer, holdout=0.5) as data:
-        assert data.train.available() > 300
+        child = data._child
+        assert child is not None and data.train.available() > 300
         early = [data.heldout.row(at).row_number for at in range(len(data.heldout))]
         planned = data.train.expected()
         last = data.train.row(2900)
         assert tokenizer.decode(last.ids).startswith("user\nWhat is")
         assert len(data.train) + len(data.heldout) == 5999
         assert data.report.is_complete and data.report.num_bad == 1 and data.report.rows == 6000
+        assert child.wait(20) == 0
         with opened(path, tokenizer, holdout=0.5) as again:
             assert again.report.from_cache
             assert again.train.row(2900).row_number == last.row_number
