@@ -10,9 +10,9 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.errors import UserError
 from studio.export.adapter import ADAPTER, empty_model, load_adapter, set_parameter
 from studio.export.names import DiskNames
+from studio.export.plain_lora import assert_changed, open_plain_lora
 from studio.export.tensors import FolderTensors, TensorSource, torch_dtype
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def open_tensors(base: Path, weights: Path | None) -> TensorSource:
     """
     if weights is None or not (weights / "adapter_config.json").is_file():
         return FolderTensors(weights or base)
-    return MergedTensors(base, weights)
+    return open_plain_lora(base, weights) or MergedTensors(base, weights)
 
 
 class MergedTensors:
@@ -83,16 +83,8 @@ class MergedTensors:
         return merged
 
     def assert_effect(self) -> None:
-        """Call when all has been loaded.
-
-        Raises:
-            UserError: merging changed nothing, so the export would be the base model under another name.
-        """
-        if not self.changed:
-            raise UserError(
-                "Merging changed no weight at all: the result would be the base model.",
-                "The run learned nothing, or the adapter is another model's. Look at the run's loss.",
-            )
+        """See `assert_changed`."""
+        assert_changed(bool(self.changed))
 
     def _untie(self, head: str, embedding: str) -> None:
         """Head and embedding are one tensor on disk; where training pulled them apart, both are written."""
@@ -114,7 +106,10 @@ class MergedTensors:
         """Merge one module; its tensors by their names in the files."""
         import torch  # heavy
 
-        unit = copy.deepcopy(self._units[path])  # merging leaves marks in a module; its base has no memory to copy
+        # Merging leaves marks in a module, so it is copied; but not its base, which is a view without memory that a
+        # copy would fill.
+        base = {id(parameter): parameter for parameter in base_module(self._units[path]).parameters()}
+        unit = copy.deepcopy(self._units[path], base)
         inner = base_module(unit)
         owned = [name for name, _ in inner.named_parameters() if f"{path}.{name}" in self._names.sources]
         with torch.no_grad():

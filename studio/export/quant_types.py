@@ -31,7 +31,7 @@ class QuantType:
 # Bounds are wide: they tell a broken file (agreement near zero, divergence of several nats) from a coarse one. Small
 # models lose more in few bits than large ones do; the figures themselves are in the report.
 _TYPES = (
-    QuantType("F32", 0, 32.0, "Exact, four bytes a weight.", 0.99, 0.001),
+    QuantType("F32", 0, 32.0, "Exact, four bytes a weight.", 0.98, 0.005),
     QuantType("BF16", 32, 16.0, "Exact for models trained in bfloat16.", 0.97, 0.01),
     QuantType("F16", 1, 16.0, "As good as exact; runs everywhere.", 0.97, 0.01),
     QuantType("Q8_0", 7, 8.5, "Hard to tell from exact, half the size of F16.", 0.95, 0.03),

@@ -11,7 +11,6 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from studio.errors import UserError
+from studio.export.ggml import quantised_slabs
 from studio.export.gguf_file import Payload, Progress, opened, prepare, write_payloads
 from studio.export.quant_types import QuantType
 
-_SLAB_BYTES = 16 << 20
 # "[   2/  21] blk.0.attn_k.weight - [64, 32, 1, 1], type = f32, size = 0.01 MiB -> 0.00 MiB (q4_K)"
 _PLANNED = re.compile(r"\[\s*\d+/\s*\d+\]\s+(\S+)\s+- \[[^\]]*\], type =\s*(\w+), size =[^\n(]*(?:\((\w+)\))?\n")
 
@@ -158,45 +156,5 @@ class _Quantised:
         if self.is_plain:
             values.tofile(file)
             return
-        rows = values.reshape(-1, values.shape[-1])
-        slab = max(1, _SLAB_BYTES // rows[0].nbytes)
-        chunks = [rows[start : start + slab] for start in range(0, len(rows), slab)]
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for quantised in pool.map(lambda chunk: quantise_rows(chunk, int(self.type)), chunks):
-                quantised.tofile(file)
-
-
-def quantise_rows(rows: np.ndarray[Any, np.dtype[np.float32]], type_number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Rows of fp32 in a ggml type, bytes as llama.cpp's quantiser makes them (ggml.c, `ggml_quantize_chunk`).
-
-    Raises:
-        UserError: the rows hold something that is no number.
-    """
-    library = _library()
-    columns = rows.shape[1]
-    out = np.empty(len(rows) * library.ggml_row_size(type_number, columns), dtype=np.uint8)
-    source, target = rows.ctypes.data_as(ctypes.c_void_p), out.ctypes.data_as(ctypes.c_void_p)
-    library.ggml_quantize_chunk(type_number, source, target, 0, len(rows), columns, None)
-    if not library.ggml_validate_row_data(type_number, target, out.nbytes):
-        raise UserError(
-            "The tuned weights hold values that are no numbers (NaN or infinity).",
-            "Training diverged: export an earlier checkpoint, or train with a lower learning rate.",
-        )
-    return out
-
-
-def _library() -> ctypes.CDLL:
-    import llama_cpp  # heavy
-    from llama_cpp._ctypes_extensions import load_shared_library
-
-    library = load_shared_library("ggml-base", Path(llama_cpp.__file__).parent / "lib")
-    library.ggml_row_size.restype = ctypes.c_size_t
-    library.ggml_row_size.argtypes = [ctypes.c_int, ctypes.c_int64]
-    library.ggml_quantize_chunk.restype = ctypes.c_size_t
-    library.ggml_quantize_chunk.argtypes = [
-        ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
-    ]  # fmt: skip
-    library.ggml_validate_row_data.restype = ctypes.c_bool
-    library.ggml_validate_row_data.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
-    assert isinstance(library, ctypes.CDLL)
-    return library
+        for slab in quantised_slabs(values, int(self.type)):
+            slab.tofile(file)

@@ -32,6 +32,9 @@ class TensorSource(Protocol):
     def load(self, name: str) -> torch.Tensor:
         """The tensor, in the dtype of its header."""
 
+    def assert_effect(self) -> None:
+        """Call when all has been loaded; raises UserError when merging changed nothing."""
+
 
 class FolderTensors:
     """The tensors of a folder as they are."""
@@ -56,6 +59,9 @@ class FolderTensors:
             self._open[file] = safe_open(self.folder / file, framework="pt")
         tensor: torch.Tensor = self._open[file].get_tensor(name)
         return tensor
+
+    def assert_effect(self) -> None:
+        """Nothing is merged here."""
 
 
 def torch_dtype(header: Mapping[str, Any]) -> torch.dtype:

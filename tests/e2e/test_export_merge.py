@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from studio.errors import UserError
 from studio.export.merge import MergedTensors, open_tensors
+from studio.export.plain_lora import PlainLora
 from studio.export.tensors import FolderTensors
 from tests.helpers.toy_adapters import make_adapter, merge_with_peft
 from tests.helpers.toy_models import FAMILIES, make_toy
@@ -53,6 +54,7 @@ def test_every_method_merges_to_the_same_bytes(tmp_path: Path, method: str) -> N
 
 def test_bf16_base_is_merged_in_fp32_and_stored_in_bf16(tmp_path: Path) -> None:
     _assert_equal_merge(tmp_path, "llama", peft.LoraConfig(r=4, target_modules=ALL), dtype="bfloat16")
+    assert isinstance(open_tensors(tmp_path / "base", tmp_path / "adapter"), PlainLora)
 
 
 def test_tied_embedding_trained_on_its_own_is_untied_and_the_head_stays(tmp_path: Path) -> None:
@@ -68,11 +70,11 @@ def test_tied_embedding_trained_on_its_own_is_untied_and_the_head_stays(tmp_path
 def test_adapter_that_learned_nothing_is_an_error(tmp_path: Path) -> None:
     base = make_toy(tmp_path / "base")
     adapter = make_adapter(base, tmp_path / "adapter", peft.LoraConfig(target_modules=ALL), trained=False)
-    merged = MergedTensors(base, adapter)
-    for name in merged.headers:
-        merged.load(name)
-    with pytest.raises(UserError, match="changed no weight"):
-        merged.assert_effect()
+    for merged in (MergedTensors(base, adapter), open_tensors(base, adapter)):
+        for name in merged.headers:
+            merged.load(name)
+        with pytest.raises(UserError, match="changed no weight"):
+            merged.assert_effect()
 
 
 def test_wrong_base_damaged_and_unmergeable_adapters_are_refused(tmp_path: Path) -> None:
@@ -101,11 +103,13 @@ def _assert_equal_merge(folder: Path, family: str, config: Any, **overrides: Any
     base = make_toy(folder / "base", family, **overrides)
     adapter = make_adapter(base, folder / "adapter", config)
     theirs = FolderTensors(merge_with_peft(base, adapter, folder / "merged"))
-    ours = MergedTensors(base, adapter)
-    assert set(ours.headers) == set(theirs.headers)
+    ours, quick = MergedTensors(base, adapter), open_tensors(base, adapter)
+    assert set(ours.headers) == set(quick.headers) == set(theirs.headers)
     for name in ours.headers:
-        assert ours.load(name).dtype == theirs.load(name).dtype, name
+        assert ours.load(name).dtype == quick.load(name).dtype == theirs.load(name).dtype, name
         assert torch.equal(ours.load(name), theirs.load(name)), name
+        assert torch.equal(quick.load(name), theirs.load(name)), name
+    quick.assert_effect()
     assert ours.changed == set(ours.merged_names) - _untouched(family, ours)
 
 

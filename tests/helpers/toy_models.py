@@ -29,12 +29,19 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "mistral": ("MistralConfig", {**_SMALL, "sliding_window": None}, "bpe"),
     "gemma2": ("Gemma2Config", {**_SMALL, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 64}, "spm"),
     "gemma3": ("Gemma3TextConfig", {**_SMALL, "head_dim": 16, "query_pre_attn_scalar": 16}, "spm"),
-    "phi3": ("Phi3Config", {**_SMALL, "num_key_value_heads": 4, "sliding_window": None}, "spm"),
+    "phi3": ("Phi3Config", {**_SMALL, "num_key_value_heads": 4, "sliding_window": 256}, "spm"),
     "gpt2": ("GPT2Config", _GPT2, "bpe"),
     "mixtral": ("MixtralConfig", {**_SMALL, "num_local_experts": 4, "sliding_window": None}, "bpe"),
     "qwen3_moe": (
         "Qwen3MoeConfig",
-        {**_SMALL, "head_dim": 16, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64},
+        {
+            **_SMALL,
+            "head_dim": 16,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 64,
+            "norm_topk_prob": True,  # as in all published models; llama.cpp knows no other way
+        },
         "bpe",
     ),
 }

@@ -89,7 +89,7 @@ def write_sentencepiece_tokenizer(folder: Path, *, dummy_prefix: bool) -> tuple[
         bos_id=2,
         unk_id=3,
         pad_piece="<pad>",
-        user_defined_symbols=[_START, _STOP],
+        user_defined_symbols=[_END, _START, _STOP],  # llama.cpp asks every Phi-3 vocabulary for the first one
         minloglevel=2,
     )
     (folder / "tokenizer.model").write_bytes(model.getvalue())
@@ -114,7 +114,7 @@ def _write_equal_fast(folder: Path, processor: Any, *, dummy_prefix: bool) -> No
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
     )
-    specials = ["<pad>", "</s>", "<s>", "<unk>", _START, _STOP]
+    specials = ["<pad>", "</s>", "<s>", "<unk>", _END, _START, _STOP]
     tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in specials])
     tokenizer.save(str(folder / "tokenizer.json"))
     added = {

@@ -8,7 +8,7 @@ from studio.export.converter import DIRECT, make_converter
 from studio.export.description import description
 from studio.export.forecast import gguf_bytes
 from studio.export.gguf_file import write_direct
-from studio.export.merge import MergedTensors, open_tensors
+from studio.export.merge import open_tensors
 from studio.export.quant_types import QuantType
 from studio.export.quantise import write_quantised
 from studio.export.target import Output, Target, Watch
@@ -33,8 +33,7 @@ def write(tuned: Tuned, output: Output, watch: Watch, path: Path) -> None:
             write_direct(converter, path, on_progress=watch.on_progress, is_cancelled=watch.is_cancelled)
         else:
             write_quantised(converter, path, quant, on_progress=watch.on_progress, is_cancelled=watch.is_cancelled)
-    if isinstance(source, MergedTensors):
-        source.assert_effect()
+    source.assert_effect()
 
 
 TARGET = Target(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studio.errors import Cancelled
 from studio.export.description import describe
-from studio.export.merge import MergedTensors, open_tensors
+from studio.export.merge import open_tensors
 from studio.export.model_card import model_card
 from studio.export.quant_types import QuantType
 from studio.export.shards import SHARD_BYTES, ShardWriter, split_into_shards
@@ -43,8 +43,7 @@ def write(tuned: Tuned, output: Output, watch: Watch, path: Path) -> None:
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": where}
         (path / "model.safetensors.index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
-    if isinstance(source, MergedTensors):
-        source.assert_effect()
+    source.assert_effect()
     (path / "README.md").write_text(model_card(tuned, "transformers"), encoding="utf-8")
     watch.on_progress(total, total, "")
 
