@@ -96,9 +96,13 @@ def _check(data: TrainingData, request: DataRequest) -> None:
         more = f" The first {_MAX_PROBLEMS} are:" if len(bad) > _MAX_PROBLEMS else ""
         raise UserError(
             f"{count} of {request.path.name} cannot be used.{more}",
-            f'Mend them, or set data.bad_rows to "skip" to use the {totals.used:,} good rows.',
+            f'Mend them, or set data.bad_rows to "skip" to use the {_good(totals.used)}.',
             problems=_problems(request.path, bad),
         )
+
+
+def _good(count: int) -> str:
+    return "one good row" if count == 1 else f"{count:,} good rows"
 
 
 def _problems(path: Path, bad: list[BadRow]) -> list[Problem]:

@@ -47,7 +47,7 @@ class DataSection(Settings):
     holdout: float = setting(
         0.05,
         title="Held out",
-        help="Rows kept aside to measure on: a share below 1, or a number of rows. 0 keeps none.",
+        help="Rows kept aside to measure on: a share below 1 (at most 5,000 rows), or a number of rows. 0 keeps none.",
         ge=0,
     )
     train_on: Literal["answers", "last_answer", "everything"] = setting(
