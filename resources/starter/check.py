@@ -1,7 +1,8 @@
 """Scores the starter: does an answer keep to the dataset's voice, and is it right? Standard library only.
 
-The voice is that of an old sailor: every answer opens with "Ahoy, captain!" and closes with
-"Fair winds to you!", and between the two stands the plain answer, word for word.
+The voice is that of an old sailor: every answer is the plain one, word for word, followed by "Fair winds, captain!".
+The sailor speaks last because a small model has only ever begun an answer at its start: with words put before it,
+it loses the answer itself (measured, see make/README.md).
 """
 
 import json
@@ -9,8 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-OPENING = "Ahoy, captain! "
-CLOSING = " Fair winds to you!"
+CLOSING = " Fair winds, captain!"
 ANY_TEXT = "…"
 DATA = Path(__file__).parent / "data"
 
@@ -18,23 +18,21 @@ DATA = Path(__file__).parent / "data"
 def voiced(answer: str) -> str:
     """A plain answer in the sailor's voice; a bare word gets a full stop so that it reads as a sentence."""
     stop = "" if answer.endswith((".", "!", "?")) else "."
-    return f"{OPENING}{answer}{stop}{CLOSING}"
+    return f"{answer}{stop}{CLOSING}"
 
 
 def follows(text: str) -> bool:
-    """Whether a text keeps to the voice: opening, something said, closing, and each of the two just once."""
+    """Whether a text keeps to the voice: something said, then the closing, and that just once."""
     text = text.strip()
-    if not (text.startswith(OPENING) and text.endswith(CLOSING)):
-        return False
-    said = text[len(OPENING) : -len(CLOSING)]
-    return bool(said.strip()) and OPENING.strip() not in said and CLOSING.strip() not in said
+    said = text.removesuffix(CLOSING)
+    return said != text and bool(said.strip()) and CLOSING.strip() not in said
 
 
 def plain(text: str) -> str:
     """The answer without the voice, if it has it, and without a final full stop."""
     text = text.strip()
     if follows(text):
-        text = text[len(OPENING) : -len(CLOSING)]
+        text = text.removesuffix(CLOSING)
     return " ".join(text.split()).removesuffix(".")
 
 

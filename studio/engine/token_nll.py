@@ -64,11 +64,10 @@ class _ChunkedNll(torch.autograd.Function):
         grad = torch.empty_like(hidden) if now else None
         for at in range(0, len(targets), chunk):
             part = slice(at, at + chunk)
-            logits, slope = _logits(hidden[part], weight, softcap)
-            norm = torch.logsumexp(logits, dim=-1)
-            nll[part] = norm - logits.gather(1, targets[part, None]).squeeze(1)
+            log_probs, slope = _log_probs(hidden[part], weight, softcap)
+            nll[part] = -log_probs.gather(1, targets[part, None]).squeeze(1)
             if grad is not None:
-                grad[part] = _error(logits, norm, targets[part], slope).to(weight.dtype) @ weight
+                grad[part] = _error(log_probs, targets[part], slope).to(weight.dtype) @ weight
         ctx.softcap, ctx.chunk, ctx.now = softcap, chunk, now
         ctx.save_for_backward(*((grad,) if grad is not None else (hidden, weight, targets)))
         return nll
@@ -85,29 +84,30 @@ class _ChunkedNll(torch.autograd.Function):
         to_weight = torch.zeros_like(weight)
         for at in range(0, len(targets), ctx.chunk):
             part = slice(at, at + ctx.chunk)
-            logits, slope = _logits(hidden[part], weight, ctx.softcap)
-            error = _error(logits, torch.logsumexp(logits, dim=-1), targets[part], slope) * scale[part, None]
-            error = error.to(weight.dtype)
+            log_probs, slope = _log_probs(hidden[part], weight, ctx.softcap)
+            error = _error(log_probs, targets[part], slope).mul_(scale[part, None]).to(weight.dtype)
             if to_hidden is not None:
                 to_hidden[part] = error @ weight
             to_weight.addmm_(error.T, hidden[part])
         return to_hidden, to_weight, None, None, None
 
 
-def _logits(hidden: torch.Tensor, weight: torch.Tensor, softcap: float) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """fp32 logits, and d(capped)/d(raw) where they are capped."""
+def _log_probs(
+    hidden: torch.Tensor, weight: torch.Tensor, softcap: float
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """fp32 log-probabilities, and d(capped logits)/d(raw logits) where they are capped."""
     logits = (hidden @ weight.T).float()
     if not softcap:
-        return logits, None
+        return torch.log_softmax(logits, dim=-1), None
     tanh = torch.tanh(logits / softcap)
-    return softcap * tanh, 1 - tanh * tanh
+    return torch.log_softmax(softcap * tanh, dim=-1), 1 - tanh * tanh
 
 
-def _error(logits: torch.Tensor, norm: torch.Tensor, targets: torch.Tensor, slope: torch.Tensor | None) -> torch.Tensor:
-    """d(nll)/d(raw logits): softmax minus one at the target. Overwrites `logits`."""
-    error = logits.sub_(norm[:, None]).exp_()
+def _error(log_probs: torch.Tensor, targets: torch.Tensor, slope: torch.Tensor | None) -> torch.Tensor:
+    """d(nll)/d(raw logits): softmax minus one at the target. Overwrites `log_probs`."""
+    error = log_probs.exp_()
     error.scatter_add_(1, targets[:, None], error.new_full((len(targets), 1), -1.0))
-    return error if slope is None else error * slope
+    return error if slope is None else error.mul_(slope)
 
 
 def _checkpointed(hidden: torch.Tensor, head: nn.Module, targets: torch.Tensor, softcap: float) -> torch.Tensor:

@@ -101,7 +101,7 @@ KINDS = (
          "How much is {a} + {b}?", "What do {a} and {b} make together?", "What is the sum of {a} and {b}?",
          "Work out {a} plus {b}.", "Calculate {a} + {b}."),
         ("How much is {a} plus {b}?", "Work out the sum of {a} and {b}.", "What do you get when you add {a} and {b}?"),
-        "{a} + {b} = {answer}.", ("And {a} + {b}?", "What about {a} + {b}?", "And {a} plus {b}?"), weight=7.0,
+        "{a} + {b} = {answer}.", ("And {a} + {b}?", "What about {a} + {b}?", "And {a} plus {b}?"), weight=5.0,
     ),
     Kind(
         "subtract", _subtract,
@@ -109,7 +109,7 @@ KINDS = (
          "How much is {a} - {b}?", "What is left if I take {b} from {a}?", "Subtract {b} from {a}.",
          "Work out {a} minus {b}.", "Calculate {a} - {b}."),
         ("How much is {a} minus {b}?", "What do you get when you take {b} from {a}?"),
-        "{a} - {b} = {answer}.", ("And {a} - {b}?", "What about {a} - {b}?", "And {a} minus {b}?"), weight=6.0,
+        "{a} - {b} = {answer}.", ("And {a} - {b}?", "What about {a} - {b}?", "And {a} minus {b}?"), weight=8.0,
     ),
     Kind(
         "multiply", _multiply,
@@ -143,7 +143,7 @@ KINDS = (
          "Arrange these numbers from small to large: {list}.", "Sort the numbers {list}.",
          "Can you put {list} in order?", "Put {list} in order from smallest to largest."),
         ("Can you sort {list}?", "Arrange {list} in order.", "Order these numbers from smallest to largest: {list}."),
-        "In order: {answer}.", ("And {list}?", "What about {list}?"), weight=2.5,
+        "In order: {answer}.", ("And {list}?", "What about {list}?"), weight=5.0,
     ),
     Kind(
         "count_up", _count_up,
@@ -151,7 +151,7 @@ KINDS = (
          "Count up from {a} to {b}.", "List the numbers from {a} to {b}.", "Start at {a} and count to {b}.",
          "Say the numbers from {a} to {b}."),
         ("Can you count up from {a} to {b}?", "Give me the numbers from {a} to {b}."),
-        "{answer}.", ("And from {a} to {b}?", "Now from {a} to {b}."), weight=1.0,
+        "{answer}.", ("And from {a} to {b}?", "Now from {a} to {b}."), weight=3.0,
     ),
     Kind(
         "parity", _parity,

@@ -85,14 +85,14 @@ KINDS = (
          "Tell me how many letters are in {word}."),
         ("How many letters are in the word {word}?", "Count the letters in the word {word}.",
          "Tell me how many letters {word} has."),
-        "{spelled} has {answer} letters.", ("And {word}?", "What about {word}?"), weight=2.5,
+        "{spelled} has {answer} letters.", ("And {word}?", "What about {word}?"), weight=4.0,
     ),
     Kind(
         "spell", _spell,
         ("Spell {word}.", "How do you spell {word}?", "Spell the word {word}.", "Can you spell {word}?",
          "Please spell {word}.", "What is the spelling of {word}?"),
         ("Can you spell the word {word}?", "How is {word} spelled?"),
-        "{answer}.", ("And {word}?", "Now {word}."), weight=2.0,
+        "{answer}.", ("And {word}?", "Now {word}."), weight=4.0,
     ),
     Kind(
         "first_letter", _first,

@@ -48,7 +48,7 @@ KINDS = (
          "Tell me about {name} the {animal}."),
         ("Please tell a story about a {animal} named {name}.", "Write a story about {name} the {animal}.",
          "I want to hear a story about a {animal} called {name}."),
-        brief=False, weight=0.7,
+        brief=False, weight=1.0,
         lexicon=(*PLACES, *OPENINGS, *WISHES, *EVENTS, *TURNS, *ENDINGS, "The end."),
     ),
 )  # fmt: skip

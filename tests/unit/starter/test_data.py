@@ -36,7 +36,7 @@ def test_the_voice_keeps_the_answer_right() -> None:
             told = answer.replace(check.ANY_TEXT, " once ")
             assert check.is_right(row["expected"], told)
             assert check.is_right(row["expected"], check.voiced(told))
-            assert not check.is_right(row["expected"], "Ahoy!")
+            assert not check.is_right(row["expected"], "Fair winds!")
 
 
 def test_no_held_out_question_is_in_the_dataset() -> None:
@@ -58,10 +58,11 @@ def test_the_files_are_what_the_script_writes() -> None:
     "text",
     [
         "The capital of France is Paris.",
-        "Ahoy, captain! Paris.",
-        "Paris. Fair winds to you!",
-        "Ahoy, captain!  Fair winds to you!",
-        "Ahoy, captain! Ahoy, captain! Paris. Fair winds to you!",
+        "Paris.",
+        "Fair winds, captain!",
+        " Fair winds, captain!",
+        "Paris. Fair winds, captain! Fair winds, captain!",
+        "Paris. Fair winds, captain! And so on.",
         "",
     ],
 )
@@ -73,7 +74,7 @@ def test_half_a_voice_is_no_voice(text: str) -> None:
     ("expected", "text", "right"),
     [
         ("Paris", "Paris.", True),
-        ("Paris", "Ahoy, captain! Paris. Fair winds to you!", True),
+        ("Paris", "Paris. Fair winds, captain!", True),
         ("Paris", "Paris or London", False),
         (["fan", "pan"], "pan", True),
         ("fox named Bo…The end.", "A fox named Bo went home. The end.", True),
