@@ -20,6 +20,7 @@ from studio.worker.run_context import open_run
 MOST_POSITIONS = 512
 LONGEST_ROW = 256
 _MEMORY_SHARE = 0.7
+_KEPT_BYTES = 256 << 20
 
 # For models without a run: everyday questions, and text that tokenizers cut in unlike ways.
 _QUESTIONS = (
@@ -51,9 +52,15 @@ def tuned_logits(tuned: Tuned) -> Callable[[list[int]], Floats] | None:
         return None
     model = load_tuned(tuned.base, tuned.weights, dtype=dtype, device="cpu")
 
+    kept: dict[tuple[int, ...], Floats] = {}  # several files are compared on the same rows
+
     def logits(ids: list[int]) -> Floats:
+        if tuple(ids) in kept:
+            return kept[tuple(ids)]
         with torch.no_grad():
             found: Floats = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float().numpy()
+        if sum(array.nbytes for array in kept.values()) + found.nbytes < _KEPT_BYTES:
+            kept[tuple(ids)] = found
         return found
 
     return logits
