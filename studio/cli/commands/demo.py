@@ -11,8 +11,8 @@ import typer
 SETTINGS = (
     "method.rank=16",
     "method.alpha=16",
-    "train.learning_rate=0.0015",
-    "train.epochs=3",
+    "train.learning_rate=0.001",
+    "train.epochs=4",
     "train.batch_size=8",
     "train.max_length=256",
     "train.precision=fp32",
