@@ -84,7 +84,8 @@ def test_only_what_is_needed_comes_over_and_offline_finds_it_again(tmp_path: Pat
 
 
 def test_a_killed_download_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    with serve(Hub("org/model", a_repository(3_000_000), pause=0.3)) as hub:
+    """The library hands bytes over in pieces of 10 MiB, so the file must have several of them."""
+    with serve(Hub("org/model", a_repository(30_000_000), pause=0.02)) as hub:
         process = start(hub, tmp_path)
         while not any(path.stat().st_size > 500_000 for path in tmp_path.rglob("*.part")):
             assert process.poll() is None
