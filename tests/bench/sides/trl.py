@@ -24,15 +24,14 @@ def main() -> None:
     torch.set_num_threads(job["threads"])
     rows = read_rows(Path(job["rows"]))
     data = Dataset.from_dict({"input_ids": [r["ids"] for r in rows], "labels": [r["labels"] for r in rows]})
-    kwargs: dict = {"dataset_kwargs": {"skip_prepare_dataset": True}}
+    kwargs: dict = {"max_length": job["max_length"], "dataset_kwargs": {"skip_prepare_dataset": True}}
     if job.get("packs"):  # rows are given as ready packs: only the order and the borders are taken over
         data = data.add_column("seq_lengths", [r["seq_lengths"] for r in rows])
-        kwargs |= {"padding_free": True}
+        kwargs |= {"padding_free": True, "max_length": None}
     elif job["packing"]:
-        kwargs = {"packing": True, "packing_strategy": "bfd"}
+        kwargs = {"max_length": job["max_length"], "packing": True, "packing_strategy": "bfd"}
     config = SFTConfig(
         output_dir=job["out"],
-        max_length=job["max_length"],
         max_steps=job["steps"],
         per_device_train_batch_size=job["batch_size"],
         gradient_accumulation_steps=job.get("accumulation", 1),
