@@ -92,9 +92,7 @@ class _ChunkedNll(torch.autograd.Function):
         return to_hidden, to_weight, None, None, None
 
 
-def _log_probs(
-    hidden: torch.Tensor, weight: torch.Tensor, softcap: float
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def _log_probs(hidden: torch.Tensor, weight: torch.Tensor, softcap: float) -> tuple[torch.Tensor, torch.Tensor | None]:
     """fp32 log-probabilities, and d(capped logits)/d(raw logits) where they are capped."""
     logits = (hidden @ weight.T).float()
     if not softcap:
