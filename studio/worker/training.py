@@ -149,6 +149,7 @@ class _Session:
             lambda nll: objective.per_token(nll, spec.objective),
             neftune_alpha=spec.train.neftune_alpha,
         )
+        self._tell_layout(loss)
         prompts = held_out_questions(self.parts, data, spec.train.samples)
         share = {"rank": self.accelerator.process_index, "world": self.accelerator.num_processes}
         plan = Plan(
@@ -166,6 +167,16 @@ class _Session:
         if self.checkpoint:
             loop.resume(self.checkpoint)
         return loop
+
+    def _tell_layout(self, loss: LmLoss) -> None:
+        """Say it where this architecture costs more than others do."""
+        if loss.layout == "padded":
+            self.emit(events.Notice(text="This model's rows are padded to one length: it could not be fed end to end."))
+        if loss.ending is None:
+            text = (
+                "The loss builds all logits of this model, because its last layers are unknown: that takes more memory."
+            )
+            self.emit(events.Notice(severity="warning", text=text, hint="Lower train.batch_size if memory runs short."))
 
     def _batches(self, rows: TokenRows, *, training: bool) -> Batches:
         train = self.spec.train
