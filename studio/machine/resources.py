@@ -1,0 +1,137 @@
+"""What this computer has and how much of it is free now: cards, RAM, disk, processor. Milliseconds, no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One card. What its driver does not tell is None.
+
+    Attributes:
+        index: its number, as in "cuda:1".
+        free_bytes: dedicated memory that no program has taken; memory shared with the system never counts.
+        temperature: degrees Celsius.
+        busy: share of the last moment in which it computed, 0 to 1.
+    """
+
+    index: int
+    name: str
+    total_bytes: int
+    free_bytes: int
+    temperature: float | None = None
+    watts: float | None = None
+    watt_limit: float | None = None
+    busy: float | None = None
+
+
+@dataclass(frozen=True)
+class Resources:
+    """This computer at one moment. `ram_free` is what a program can take without swapping."""
+
+    gpus: tuple[Gpu, ...]
+    ram_total: int
+    ram_free: int
+    disk_total: int
+    disk_free: int
+    cpu_name: str
+    cpu_cores: int
+
+
+def read_resources(folder: Path) -> Resources:
+    """This computer now; the disk is the one that `folder` (which need not exist yet) lies on."""
+    memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(_existing(folder)))
+    return Resources(
+        gpus=read_gpus(),
+        ram_total=memory.total,
+        ram_free=memory.available,
+        disk_total=disk.total,
+        disk_free=disk.free,
+        cpu_name=_cpu_name(),
+        cpu_cores=_cores(),
+    )
+
+
+def read_gpus() -> tuple[Gpu, ...]:
+    """NVIDIA cards in the driver's order; none when there is no driver, or when it fails."""
+    nvml = _nvml()
+    if nvml is None:
+        return ()
+    try:
+        return tuple(_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
+    except nvml.NVMLError:
+        return ()  # the driver was updated or reset under us
+
+
+def _gpu(nvml: ModuleType, index: int) -> Gpu:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    name = nvml.nvmlDeviceGetName(handle)
+    busy = _ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
+    watts = _ask(nvml, nvml.nvmlDeviceGetPowerUsage, handle)
+    limit = _ask(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+    return Gpu(
+        index=index,
+        name=name.decode() if isinstance(name, bytes) else name,
+        total_bytes=int(memory.total),
+        free_bytes=int(memory.free),
+        temperature=_ask(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
+        watts=None if watts is None else watts / 1000,
+        watt_limit=None if limit is None else limit / 1000,
+        busy=None if busy is None else busy.gpu / 100,
+    )
+
+
+def _ask(nvml: ModuleType, question: Any, *arguments: Any) -> Any:
+    """The answer, or None: laptops and virtual cards do not tell everything."""
+    try:
+        return question(*arguments)
+    except nvml.NVMLError:
+        return None
+
+
+@functools.cache
+def _nvml() -> ModuleType | None:
+    """NVIDIA's management library, started once a process; None without a driver."""
+    with contextlib.suppress(ImportError, OSError):
+        import pynvml
+
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError:
+            return None
+        module: ModuleType = pynvml
+        return module
+    return None
+
+
+@functools.cache
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def _cores() -> int:
+    """Cores this process may use: fewer than the machine has, in a container or under taskset."""
+    own = psutil.Process()
+    allowed = len(own.cpu_affinity() or ()) if hasattr(own, "cpu_affinity") else 0
+    return allowed or psutil.cpu_count() or 1
+
+
+def _existing(folder: Path) -> Path:
+    """The nearest folder above that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
