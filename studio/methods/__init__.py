@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.declare import Settings
 from studio.errors import Problem
+from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 from studio.units import Registry
 
@@ -22,6 +23,45 @@ class MethodParams(Settings):
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a method holds in memory at its fullest moment, in numbers (weights). The planner turns them into bytes.
+
+    Attributes:
+        weights: the base's own numbers that are trained at once.
+        adapter: numbers added beside the base, all trained, kept in fp32.
+        exact: the base's numbers that are kept in fp32; the others are kept in 16 bits when training in bf16.
+        quantised: the base's numbers that are kept in 4 bits.
+        gradients: numbers that have a gradient at once.
+        state: numbers that have optimizer state on the device at once.
+        parked: numbers whose optimizer state waits in RAM.
+        layers: decoder layers whose own weights are trained at once (their inputs must be kept for that).
+        depth: decoder layers that the backward pass goes through, from the last one downwards; None is all.
+        adapted: names of the linear layers that have an adapter, each of which keeps its input and its own middle.
+        rank: width of those adapters.
+        extra_bytes: buffers of the method's own on the device (projections, masks, importances).
+        scratch_bytes: the method's own short-lived buffers while the optimizer steps.
+        backward: False where no gradients are computed at all (MeZO).
+        forwards: forward passes a micro-batch.
+    """
+
+    weights: int = 0
+    adapter: int = 0
+    exact: int = 0
+    quantised: int = 0
+    gradients: int = 0
+    state: int = 0
+    parked: int = 0
+    layers: int = 0
+    depth: int | None = None
+    adapted: frozenset[str] = frozenset()
+    rank: int = 0
+    extra_bytes: int = 0
+    scratch_bytes: int = 0
+    backward: bool = True
+    forwards: float = 1.0
+
+
+@dataclass(frozen=True)
 class Method:
     """A training method.
 
@@ -32,6 +72,7 @@ class Method:
         Params: its settings.
         learning_rate: what to start with when the person names none.
         problems: what in these settings cannot work with this model (facts are None while they are not known).
+        estimate: what these settings hold in memory for a model of these shapes; plain arithmetic, microseconds.
         prepare: makes a loaded base model ready to train; imports the engine inside.
         quantises_base: whether the base is loaded in 4 bits (the loader asks).
     """
@@ -44,6 +85,7 @@ class Method:
     Params: type[MethodParams]
     learning_rate: float
     problems: Callable[[Any, ModelFacts | None], list[Problem]]
+    estimate: Callable[[Any, Shapes], Trained]
     prepare: Callable[[Base, Any], Prepared]
     quantises_base: bool = False
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from studio.declare import setting
 from studio.errors import Problem
-from studio.methods import MethodParams
+from studio.methods import MethodParams, Trained
+from studio.models.arithmetic import Linear, Shapes
 from studio.models.facts import ModelFacts
 
 
@@ -60,3 +61,23 @@ def problems(params: LowRankParams, facts: ModelFacts | None) -> list[Problem]:
             )
         )
     return found
+
+
+def targeted(targets: str | list[str], shapes: Shapes) -> list[Linear]:
+    """The linear layers that `targets` names."""
+    return [linear for linear in shapes.linears if targets == "all-linear" or linear.name in targets]
+
+
+def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) -> Trained:
+    """Two thin matrices beside each targeted layer (and DoRA's length of each output)."""
+    found = targeted(params.targets, shapes)
+    thin = sum(params.rank * (linear.inputs + linear.outputs) * linear.count for linear in found)
+    lengths = sum(linear.outputs * linear.count for linear in found) if params.dora else 0
+    return Trained(
+        adapter=thin + lengths,
+        gradients=thin + lengths,
+        state=thin + lengths,
+        quantised=shapes.linear_numbers if quantised else 0,
+        adapted=frozenset(linear.name for linear in found),
+        rank=params.rank,
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from studio.errors import Problem
-from studio.methods import Method, MethodParams
+from studio.methods import Method, MethodParams, Trained
+from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ def _problems(params: FullParams, facts: ModelFacts | None) -> list[Problem]:
     return []
 
 
+def _estimate(params: FullParams, shapes: Shapes) -> Trained:
+    every = shapes.total
+    return Trained(weights=every, exact=every, gradients=every, state=every, layers=shapes.layers)
+
+
 def _prepare(base: Base, params: FullParams) -> Prepared:
     from studio.engine.full import prepare_full  # heavy
 
@@ -39,5 +45,6 @@ METHOD = Method(
     Params=FullParams,
     learning_rate=2e-5,
     problems=_problems,
+    estimate=_estimate,
     prepare=_prepare,
 )

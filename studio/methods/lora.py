@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method
-from studio.methods._lora import LowRankParams, problems
+from studio.methods._lora import LowRankParams, estimate, problems
 from studio.models.facts import ModelFacts
 
 if TYPE_CHECKING:
@@ -51,5 +51,6 @@ METHOD = Method(
     Params=LoraParams,
     learning_rate=2e-4,
     problems=_problems,
+    estimate=estimate,
     prepare=_prepare,
 )

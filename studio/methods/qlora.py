@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from studio.declare import setting
 from studio.errors import Problem
-from studio.methods import Method
-from studio.methods._lora import LowRankParams, problems
+from studio.methods import Method, Trained
+from studio.methods._lora import LowRankParams, estimate, problems
+from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ def _problems(params: QloraParams, facts: ModelFacts | None) -> list[Problem]:
     return found
 
 
+def _estimate(params: QloraParams, shapes: Shapes) -> Trained:
+    return estimate(params, shapes, quantised=True)
+
+
 def _prepare(base: Base, params: QloraParams) -> Prepared:
     from studio.engine.adapters import prepare_low_rank  # heavy
 
@@ -45,6 +50,7 @@ METHOD = Method(
     Params=QloraParams,
     learning_rate=2e-4,
     problems=_problems,
+    estimate=_estimate,
     prepare=_prepare,
     quantises_base=True,
 )

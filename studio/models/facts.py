@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import UserError
+from studio.models.arithmetic import Shapes, measure, number
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ModelFacts:
         num_layers, hidden_size, vocab_size: 0 when not said.
         has_tokenizer, has_chat_template: whether the folder brings them.
         config: the whole config, text part (multi-modal configs nest it).
+        shapes: what memory and time are calculated from.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class ModelFacts:
     has_tokenizer: bool
     has_chat_template: bool
     config: dict[str, Any]
+    shapes: Shapes
 
 
 def read_facts(folder: Path) -> ModelFacts:
@@ -48,20 +51,21 @@ def read_facts(folder: Path) -> ModelFacts:
     config = read_json(folder / "config.json", "This is not a model folder: it has no config.json.")
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     assert isinstance(text, dict)
-    shapes = tensor_headers(folder)
+    headers = tensor_headers(folder)
     names = {path.name for path in folder.iterdir()}
     return ModelFacts(
         folder=folder,
         architecture=_architecture(config),
-        num_parameters=sum(_count(header["shape"]) for header in shapes.values()),
-        weight_bytes=sum(header["data_offsets"][1] - header["data_offsets"][0] for header in shapes.values()),
-        context_length=_number(text, "max_position_embeddings", "n_positions"),
-        num_layers=_number(text, "num_hidden_layers", "n_layer"),
-        hidden_size=_number(text, "hidden_size", "n_embd"),
-        vocab_size=_number(text, "vocab_size"),
+        num_parameters=sum(_count(header["shape"]) for header in headers.values()),
+        weight_bytes=sum(header["data_offsets"][1] - header["data_offsets"][0] for header in headers.values()),
+        context_length=number(text, "max_position_embeddings", "n_positions"),
+        num_layers=number(text, "num_hidden_layers", "n_layer"),
+        hidden_size=number(text, "hidden_size", "n_embd"),
+        vocab_size=number(text, "vocab_size"),
         has_tokenizer=bool(names & {"tokenizer.json", "tokenizer.model", "vocab.json"}),
         has_chat_template="chat_template.jinja" in names or "chat_template" in _tokenizer_config(folder),
         config=config,
+        shapes=measure({name: header["shape"] for name, header in headers.items()}, config),
     )
 
 
@@ -182,11 +186,6 @@ def _shards(index: Path) -> list[str]:
 def _architecture(config: dict[str, Any]) -> str:
     names = config.get("architectures")
     return str(names[0]) if isinstance(names, list) and names else ""
-
-
-def _number(config: dict[str, Any], *names: str) -> int:
-    """The first of these settings that is a whole number, else 0."""
-    return next((value for value in map(config.get, names) if isinstance(value, int) and value), 0)
 
 
 def _count(shape: list[int]) -> int:

@@ -1,0 +1,184 @@
+"""A model's shapes as numbers to calculate with: from its safetensors headers, or from the config alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.(.+)$")
+_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
+_HEADS = ("lm_head.weight", "output.weight", "embed_out.weight")
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Linear layers of one name and shape ("q_proj"), and how many of them there are in all decoder layers."""
+
+    name: str
+    inputs: int
+    outputs: int
+    count: int
+
+    @property
+    def numbers(self) -> int:
+        """Weights in all of them."""
+        return self.inputs * self.outputs * self.count
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """A language model's shapes. Counts are numbers (weights), never bytes.
+
+    Attributes:
+        hidden, layers, heads, kv_heads, head_size, vocabulary: as the config says.
+        intermediate: width of the feed-forward part that one token goes through (all its experts together).
+        linears: the linear layers inside decoder layers: what "all-linear" adapters sit on and 4 bits apply to.
+        experts: numbers in fused expert weights: no linear layers to the libraries, so never adapted or quantised.
+        vectors: numbers in norms and biases.
+        embedding: numbers of the input embedding.
+        head: numbers of the output matrix, 0 when it is the input embedding (tied).
+        others: what is none of these (position tables, convolutions).
+        layer_sizes: numbers in each decoder layer, first to last.
+        window: tokens back that the windowed layers look, 0 for none.
+        softcaps_attention: whether attention scores are capped, which no fused kernel can do.
+        kind: "llama" for gated feed-forward with RMS norm, "gpt" for the plain kind with layer norm.
+        norms: norms of the hidden state in a decoder layer.
+        head_norms: whether queries and keys are normed by head.
+    """
+
+    hidden: int = 0
+    layers: int = 0
+    heads: int = 0
+    kv_heads: int = 0
+    head_size: int = 0
+    vocabulary: int = 0
+    intermediate: int = 0
+    linears: tuple[Linear, ...] = ()
+    experts: int = 0
+    vectors: int = 0
+    embedding: int = 0
+    head: int = 0
+    others: int = 0
+    layer_sizes: tuple[int, ...] = ()
+    window: int = 0
+    softcaps_attention: bool = False
+    kind: str = "llama"
+    norms: int = 2
+    head_norms: bool = False
+
+    @property
+    def linear_numbers(self) -> int:
+        """Numbers in linear layers."""
+        return sum(linear.numbers for linear in self.linears)
+
+    @property
+    def total(self) -> int:
+        """All numbers of the model."""
+        inside = self.linear_numbers + self.experts + self.vectors
+        return inside + self.embedding + self.head + self.others
+
+    @property
+    def largest(self) -> int:
+        """Numbers in the largest single tensor."""
+        each = [linear.inputs * linear.outputs for linear in self.linears]
+        return max([*each, self.embedding, self.head, self.experts // max(1, 2 * self.layers)], default=0)
+
+
+def measure(tensors: Mapping[str, Sequence[int]], config: Mapping[str, Any]) -> Shapes:
+    """The shapes of a model.
+
+    Args:
+        tensors: name -> shape, as the safetensors headers say.
+        config: its config.json; the text part of a multi-modal one is used.
+    """
+    text = _text(config)
+    layers = [found for name in tensors if (found := _LAYER.search(name))]
+    names = {found.string: found for found in layers}
+    sizes: Counter[int] = Counter()
+    for name, found in names.items():
+        sizes[int(found[1])] += prod(tensors[name])
+    linears, experts, vectors, rest = _sorted(tensors, names)
+    embedding = _first(tensors, _EMBEDDINGS)
+    head = 0 if _is_tied(text) else _first(tensors, _HEADS)
+    outside = {name: prod(shape) for name, shape in tensors.items() if name not in names}
+    loose = sum(n for name, n in outside.items() if not name.endswith((*_EMBEDDINGS, *_HEADS)))
+    return Shapes(
+        **_dimensions(text),
+        linears=linears,
+        experts=experts,
+        vectors=vectors,
+        embedding=embedding,
+        head=head,
+        others=rest + loose,
+        layer_sizes=tuple(sizes[at] for at in sorted(sizes)),
+        kind="llama" if any(linear.name in ("gate_proj", "gate_up_proj") for linear in linears) or experts else "gpt",
+        norms=len({found[2] for found in layers if found[1] == "0" and _is_hidden_norm(found[2])}) or 2,
+        head_norms=any(found[2].endswith("q_norm.weight") for found in layers),
+    )
+
+
+def _sorted(
+    tensors: Mapping[str, Sequence[int]], names: Mapping[str, re.Match[str]]
+) -> tuple[tuple[Linear, ...], int, int, int]:
+    """The decoder layers' tensors by kind: linear layers, experts, vectors, the rest (the last three as numbers)."""
+    counts: Counter[tuple[str, int, int]] = Counter()
+    experts = vectors = rest = 0
+    for name, found in names.items():
+        shape, inner = tensors[name], found[2]
+        if len(shape) < 2:
+            vectors += prod(shape)
+        elif ".experts." in f".{inner}" or (inner.endswith("gate.weight") and "mlp" in inner):
+            experts += prod(shape)  # routers are parameters of their own in the library, too
+        elif len(shape) == 2 and inner.endswith(".weight"):
+            # GPT-2 stores its matrices the other way round; only the product of both is ever used of those.
+            counts[inner.split(".")[-2], shape[1], shape[0]] += 1
+        else:
+            rest += prod(shape)
+    linears = tuple(Linear(name, inputs, outputs, n) for (name, inputs, outputs), n in counts.items())
+    return linears, experts, vectors, rest
+
+
+def _dimensions(text: Mapping[str, Any]) -> dict[str, Any]:
+    hidden = number(text, "hidden_size", "n_embd")
+    heads = number(text, "num_attention_heads", "n_head")
+    wide = number(text, "intermediate_size", "n_inner", "ffn_dim") or 4 * hidden
+    active = number(text, "num_experts_per_tok") * (number(text, "moe_intermediate_size") or wide)
+    window = number(text, "sliding_window") if text.get("use_sliding_window", True) else 0
+    return {
+        "hidden": hidden,
+        "layers": number(text, "num_hidden_layers", "n_layer"),
+        "heads": heads,
+        "kv_heads": number(text, "num_key_value_heads") or heads,
+        "head_size": number(text, "head_dim") or (hidden // heads if heads else 0),
+        "vocabulary": number(text, "vocab_size"),
+        "intermediate": active or wide,
+        "window": window,
+        "softcaps_attention": bool(text.get("attn_logit_softcapping")),
+    }
+
+
+def number(config: Mapping[str, Any], *names: str) -> int:
+    """The first of these settings that is a whole number, else 0."""
+    return next((value for value in map(config.get, names) if isinstance(value, int) and value), 0)
+
+
+def _text(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    text = config.get("text_config")
+    return text if isinstance(text, dict) else config
+
+
+def _is_tied(text: Mapping[str, Any]) -> bool:
+    """Whether the output matrix is the input embedding; some families' configs leave it to the default, True."""
+    return bool(text.get("tie_word_embeddings", str(text.get("model_type", "")).startswith(("gemma", "gpt2"))))
+
+
+def _first(tensors: Mapping[str, Sequence[int]], ends: Iterable[str]) -> int:
+    return next((prod(shape) for name, shape in tensors.items() if name.endswith(tuple(ends))), 0)
+
+
+def _is_hidden_norm(inner: str) -> bool:
+    return inner.endswith(("layernorm.weight", "ln_1.weight", "ln_2.weight"))
