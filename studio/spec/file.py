@@ -148,9 +148,8 @@ def draft_values(spec: RunSpec) -> dict[str, Any]:
         if isinstance(section, Settings):
             plain = section.model_dump(mode="json")
             fields = type(section).model_fields
-            values[name] = {
-                key: plain[key] for key in plain if key == "key" or _is_worth_saying(fields[key], plain[key])
-            }
+            said = {key: plain[key] for key in plain if key == "key" or _is_worth_saying(fields[key], plain[key])}
+            values.update({name: said} if said else {})
     return values
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from studio.declare import Settings, setting
-from studio.errors import UserError
+from studio.errors import UserError, nearest
 from studio.methods import METHODS, MethodParams
 from studio.objectives import OBJECTIVES, ObjectiveParams
 from studio.optimizers import OPTIMIZERS, OptimizerParams
+from studio.spec.goals import GOALS
 from studio.units import Registry
 
 
@@ -27,6 +28,23 @@ def _unit_params(registry: Registry[Any], default: str) -> BeforeValidator:
         return unit.Params.model_validate(value)
 
     return BeforeValidator(read)
+
+
+def _known_goal(value: str) -> str:
+    if value and value not in GOALS:
+        raise ValueError(f'there is no goal "{value}". {nearest(value, GOALS)}'.removesuffix("."))
+    return value
+
+
+class GoalSection(Settings):
+    """What the model is tuned for."""
+
+    kind: Annotated[str, AfterValidator(_known_goal)] = setting(
+        "",
+        title="Goal",
+        help="What the run is for: tone, format, task, facts or text; empty says nothing.",
+        advanced=True,
+    )
 
 
 class ModelSection(Settings):
@@ -153,6 +171,7 @@ class RunSpec(Settings):
     """Everything a person decides about a run."""
 
     version: Literal[1] = 1
+    goal: GoalSection = GoalSection()
     model: ModelSection
     data: DataSection
     method: Annotated[SerializeAsAny[MethodParams], _unit_params(METHODS, "lora")] = Field(
