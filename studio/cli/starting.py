@@ -1,21 +1,20 @@
-"""From a draft to a run that may start: the model fetched, every problem told, the spec frozen in its folder."""
+"""Making a run from the terminal: its warnings and its downloads are printed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
-from studio.errors import Problem, UserError
-from studio.models.facts import ModelFacts, read_facts
-from studio.models.fingerprint import fingerprint, fingerprint_file
-from studio.models.source import is_hub_name, resolve_model
+from studio.errors import Problem
+from studio.project import starting
 from studio.project.folder import Project
 from studio.project.runs import Run
+from studio.project.starting import check_unchanged
 from studio.sizes import human_bytes
-from studio.spec.check import check, refuse, resolve
 from studio.spec.run_spec import RunSpec
+
+__all__ = ["check_unchanged", "download_progress", "make_run", "print_warnings"]
 
 
 def make_run(project: Project, spec: RunSpec, name: str, console: Console) -> Run:
@@ -24,15 +23,9 @@ def make_run(project: Project, spec: RunSpec, name: str, console: Console) -> Ru
     Raises:
         UserError: with all problems.
     """
-    placed = project.absolute(spec)
-    early = [problem for problem in check(placed) if problem.is_fatal]
-    base, facts = _model(placed, early, console)
-    problems = check(placed, facts) if facts else early
-    print_warnings(problems, console)
-    refuse(problems)
-    assert base is not None
-    marks = {"model": fingerprint(base), "data": fingerprint_file(Path(placed.data.path))}
-    return Run.create(project.folder, resolve(_pinned(spec, base)), name, fingerprints=marks)
+    run, warnings = starting.make_run(project, spec, name, on_progress=download_progress(console))
+    print_warnings(warnings, console)
+    return run
 
 
 def print_warnings(problems: list[Problem], console: Console) -> None:
@@ -40,23 +33,6 @@ def print_warnings(problems: list[Problem], console: Console) -> None:
     for problem in problems:
         if not problem.is_fatal:
             console.print(f"Warning: {problem}")
-
-
-def check_unchanged(run: Run) -> None:
-    """Refuse to go on with rows that are not those the run began with.
-
-    Raises:
-        UserError: the data file has changed or gone.
-    """
-    path = Path(run.spec().data.path)
-    if not path.is_file():
-        raise UserError(f"The run's data {path} is not there any more.", "Put it back, or start a new run.")
-    known = run.fingerprints.get("data")
-    if known and known != fingerprint_file(path):
-        raise UserError(
-            f"The data {path} has changed since the run began, so it could not go on exactly.",
-            "Put the old file back, start a new run, or go on all the same with --accept-changes.",
-        )
 
 
 def download_progress(console: Console) -> Callable[[float, float, str], None]:
@@ -77,27 +53,3 @@ def download_progress(console: Console) -> Callable[[float, float, str], None]:
 
 def _end(console: Console) -> str:
     return "\r" if console.is_terminal else "\n"
-
-
-def _model(spec: RunSpec, early: list[Problem], console: Console) -> tuple[Path | None, ModelFacts | None]:
-    """The model's folder and facts; what is wrong with it joins `early`.
-
-    A download is not begun for a spec that cannot start anyway.
-    """
-    source = spec.model.source
-    if early and is_hub_name(source) and not Path(source).is_dir() and source != "starter":
-        return None, None
-    try:
-        base = resolve_model(source, spec.model.revision, on_progress=download_progress(console))
-        return base, read_facts(base)
-    except UserError as error:
-        early.append(Problem("model.source", error.message, error.hint))
-        return None, None
-
-
-def _pinned(spec: RunSpec, base: Path) -> RunSpec:
-    """A Hub model's commit goes into the record: its main branch may be another model tomorrow."""
-    commit = base.name if base.parent.name == "snapshots" else ""
-    if not commit:
-        return spec
-    return spec.model_copy(update={"model": spec.model.model_copy(update={"revision": commit})})

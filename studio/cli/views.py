@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from studio.cli.pace import Pace
+from studio.project.pace import Pace
 from studio.protocol import events
 from studio.sizes import human_bytes
 

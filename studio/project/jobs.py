@@ -74,6 +74,19 @@ class JobProcess:
         except (BrokenPipeError, ValueError):
             return
 
+    def end(self, timeout_seconds: float = 10) -> None:
+        """End the worker from another thread than the one that reads: what it still says is read to its end.
+
+        Its stdin closes, which cancels it; after the timeout it is killed.
+        """
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # it has gone, or the other thread closed it
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
     def close(self, timeout_seconds: float = 10) -> None:
         """End the worker: its stdin closes, which cancels it; after the timeout it is killed."""
         for stream in (self._process.stdin, self._process.stdout):

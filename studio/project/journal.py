@@ -138,7 +138,7 @@ def _still_counts(event: events.Event, taken_up: int) -> bool:
     if isinstance(event, events.Done | events.Failed):
         return False
     if isinstance(event, events.Step | events.Eval | events.Sample | events.Memory | events.Checkpoint):
-        return 0 < event.step <= taken_up
+        return taken_up > 0 and event.step <= taken_up  # what was measured before step 1 is not measured again
     return True
 
 

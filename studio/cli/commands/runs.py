@@ -12,8 +12,9 @@ from studio.cli.options import AsJson, ProjectFolder
 def runs(folder: ProjectFolder, as_json: AsJson = False) -> int:
     """List a project's runs with the settings that differ and what they reached."""
     from studio.cli.following import make_console
-    from studio.cli.history import as_rows, as_table
+    from studio.cli.history import as_table
     from studio.project.folder import Project
+    from studio.project.run_rows import as_rows
 
     rows = as_rows(Project.open(folder).runs())
     if as_json:

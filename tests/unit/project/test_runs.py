@@ -92,7 +92,7 @@ def test_a_state_sums_up_all_sessions(run: Run) -> None:
     assert (state.first_eval, state.best_eval, state.best_step) == (3.0, 1.0, 2)
     say(run, a_hello(1))
     state = run.state()
-    assert (state.step, state.best_eval, state.sessions) == (1, None, 2)
+    assert (state.step, state.first_eval, state.best_eval, state.sessions) == (1, 3.0, 3.0, 2)
     say(run, a_step(2, 1.5), events.Done(reason="finished", step=2))
     assert (run.state().status, run.state().loss, run.state().is_unfinished) == ("done", 1.5, False)
 

@@ -22,18 +22,19 @@ class Pace:
     held_out: float | None = None
     trained_tokens: int = 0
     recent: deque[events.Step] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    _first: events.Step | None = None
+    _busy_seconds: float = 0.0
 
     def take(self, event: events.Event) -> None:
         """Take in one event."""
         if isinstance(event, events.Hello):
             self.step, self.total = event.step, event.total_steps or self.total
+            self._first, self._busy_seconds = None, 0.0
             self.recent.clear()
         elif isinstance(event, events.Phase) and event.unit == "steps":
             self.total = int(event.total)
         elif isinstance(event, events.Step):
-            self.step, self.loss, self.learning_rate = event.step, event.loss, event.learning_rate
-            self.trained_tokens += event.trained_tokens
-            self.recent.append(event)
+            self._take_step(event)
         elif isinstance(event, events.Eval):
             self.held_out = event.loss
 
@@ -48,7 +49,13 @@ class Pace:
         """None while it cannot be known."""
         if not self.recent or self.total <= self.step:
             return None
-        return (self.total - self.step) * sum(step.seconds for step in self.recent) / len(self.recent)
+        each = sum(step.seconds for step in self.recent) / len(self.recent)
+        return (self.total - self.step) * (each + self._seconds_between())
+
+    @property
+    def measured_seconds(self) -> float:
+        """How long this session's steps have been measured for: below a minute the time left is a guess."""
+        return self.recent[-1].time - self._first.time if self._first and self.recent else 0.0
 
     def figures(self) -> str:
         """One line: loss, held-out loss, learning rate, speed, time left."""
@@ -59,3 +66,18 @@ class Pace:
         if (left := self.seconds_left) is not None:
             parts.append(f"{human_seconds(left)} left")
         return " · ".join(parts)
+
+    def _take_step(self, event: events.Step) -> None:
+        self.step, self.loss, self.learning_rate = event.step, event.loss, event.learning_rate
+        self.trained_tokens += event.trained_tokens
+        if self._first is None:
+            self._first = event
+        else:
+            self._busy_seconds += event.seconds
+        self.recent.append(event)
+
+    def _seconds_between(self) -> float:
+        """Evaluations and checkpoints, shared out over this session's steps: they will come again."""
+        if self._first is None or self.step <= self._first.step:
+            return 0.0
+        return max(0.0, self.measured_seconds - self._busy_seconds) / (self.step - self._first.step)
