@@ -5,13 +5,13 @@ The cache is huggingface_hub's own, so that other programs share it. How one fil
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from studio.errors import UserError
+from studio.models import hub_place
 from studio.models.hub_errors import translated
 from studio.models.hub_files import BlobStore
 from studio.sizes import human_bytes
@@ -21,7 +21,7 @@ Progress = Callable[[float, float, str], None]
 # Config, tokenizer, template, weights, licence. Never pickles, never code.
 WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "NOTICE*", "README.md"]
 UNWANTED = ["*/*", "consolidated*.safetensors", "*.fp16.safetensors", "*.bin.index.json", "*.py"]
-_SPARE_BYTES = 500_000_000  # a disk filled to its last byte takes other programs down
+SPARE_BYTES = 500_000_000  # a disk filled to its last byte takes other programs down
 
 
 def fetch(name: str, revision: str = "", *, on_progress: Progress | None = None) -> Path:
@@ -36,7 +36,7 @@ def fetch(name: str, revision: str = "", *, on_progress: Progress | None = None)
         UserError: not found, gated, offline, unreachable, no safe weights, not enough disk.
     """
     cached = find_cached(name, revision)
-    if cached is not None and (is_offline() or _is_commit(revision)):
+    if cached is not None and (hub_place.is_offline() or _is_commit(revision)):
         return cached
     with translated(name, revision):
         try:
@@ -53,7 +53,12 @@ def find_cached(name: str, revision: str = "") -> Path | None:
 
     try:
         folder = snapshot_download(
-            name, revision=revision or None, local_files_only=True, allow_patterns=WANTED, ignore_patterns=UNWANTED
+            name,
+            revision=revision or None,
+            cache_dir=hub_place.cache_dir(),
+            local_files_only=True,
+            allow_patterns=WANTED,
+            ignore_patterns=UNWANTED,
         )
     except (OSError, ValueError):  # not there, or only in part
         return None
@@ -61,11 +66,34 @@ def find_cached(name: str, revision: str = "") -> Path | None:
     return path if (path / "config.json").is_file() and any(path.glob("*.safetensors")) else None
 
 
-def is_offline() -> bool:
-    """Whether the person or the library said to stay offline."""
-    from huggingface_hub import constants  # heavy
+def api() -> Any:
+    """The Hub's client, for the address and the token of this moment."""
+    from huggingface_hub import HfApi  # heavy
 
-    return bool(constants.HF_HUB_OFFLINE) or os.environ.get("TUNESMITH_OFFLINE", "") not in ("", "0")
+    return HfApi(endpoint=hub_place.endpoint(), token=hub_place.token())
+
+
+def refuse_offline(what: str) -> None:
+    """Refuse what needs the network while offline.
+
+    Raises:
+        UserError: the sentence begins with `what`.
+    """
+    if hub_place.is_offline():
+        raise UserError(
+            f"{what}, and offline mode is on.",
+            "Switch offline mode off (in Preferences, or HF_HUB_OFFLINE=0), or name a model folder.",
+        )
+
+
+def wanted_files(name: str, revision: str = "") -> tuple[str, dict[str, int]]:
+    """The commit a revision means, and the files worth having with their sizes.
+
+    Raises:
+        UserError: the repository holds nothing that can be trained.
+    """
+    info = api().model_info(name, revision=revision or None, files_metadata=True)
+    return str(info.sha), _choose(name, {file.rfilename: int(file.size or 0) for file in info.siblings or []})
 
 
 def commit_of(folder: Path) -> str:
@@ -74,22 +102,20 @@ def commit_of(folder: Path) -> str:
 
 
 def _download(name: str, revision: str, on_progress: Progress) -> Path:
-    if is_offline():
-        raise UserError(
-            f"The model {name} is not on this computer, and offline mode is on.",
-            "Switch offline mode off (HF_HUB_OFFLINE=0), or name a model folder.",
-        )
-    from huggingface_hub import HfApi, snapshot_download  # heavy
+    refuse_offline(f"The model {name} is not on this computer")
+    from huggingface_hub import snapshot_download  # heavy
 
-    info = HfApi().model_info(name, revision=revision or None, files_metadata=True)
-    sizes = _choose(name, {file.rfilename: int(file.size or 0) for file in info.siblings or []})
-    store = BlobStore(name, str(info.sha))
+    commit, sizes = wanted_files(name, revision)
+    store = BlobStore(name, commit)
     missing = {file: size for file, size in sizes.items() if not store.has(file)}
     _check_disk(name, sum(missing.values()), store.folder)
     _get_all(store, missing, on_progress)
     folder = snapshot_download(
         name,
         revision=revision or None,
+        cache_dir=hub_place.cache_dir(),
+        endpoint=hub_place.endpoint(),
+        token=hub_place.token(),
         allow_patterns=WANTED,
         ignore_patterns=UNWANTED,
         tqdm_class=_silent_bar(),
@@ -119,7 +145,7 @@ def _check_disk(name: str, needed: int, folder: Path) -> None:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    if needed + _SPARE_BYTES > free:
+    if needed + SPARE_BYTES > free:
         raise UserError(
             f"{name} needs {human_bytes(needed)} more, and {folder} has {human_bytes(free)} free.",
             "Free some space, or point HF_HOME at a disk that has it.",

@@ -7,26 +7,27 @@ import errno
 from collections.abc import Iterator
 
 from studio.errors import UserError
+from studio.models import hub_place
 
 
 @contextlib.contextmanager
 def translated(name: str, revision: str) -> Iterator[None]:
     """Turn the Hub library's errors into `UserError`; what is a bug passes through."""
     import httpx2  # heavy
-    from huggingface_hub import constants, errors  # heavy
+    from huggingface_hub import errors  # heavy
 
-    endpoint = constants.ENDPOINT
+    endpoint = hub_place.endpoint()
     try:
         yield
     except errors.GatedRepoError as error:
         raise UserError(
             f"The model {name} is gated: its owners want their terms accepted first.",
-            f"Accept them at {endpoint}/{name}, then set HF_TOKEN to a token of your account.",
+            f"Accept them at {endpoint}/{name}, then give your account's token (in Preferences, or HF_TOKEN).",
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise UserError(
             f"There is no model {name}: no folder of that name here, and the Hub does not show one.",
-            "Check the spelling; for a private model set HF_TOKEN.",
+            "Check the spelling; a private model needs your token (in Preferences, or HF_TOKEN).",
         ) from error
     except errors.RevisionNotFoundError as error:
         raise UserError(f'The model {name} has no revision "{revision}".', "Leave model.revision empty.") from error

@@ -11,10 +11,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from studio.errors import UserError
+from studio.models import hub_place
 
 
 class BlobStore:
@@ -22,11 +24,10 @@ class BlobStore:
 
     def __init__(self, name: str, commit: str) -> None:
         """For the repository `name` ("org/model") at `commit` (40 hex digits)."""
-        from huggingface_hub import constants  # heavy
         from huggingface_hub.file_download import repo_folder_name  # heavy
 
         self.name, self.commit = name, commit
-        self.folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
+        self.folder = hub_place.cache_dir() / repo_folder_name(repo_id=name, repo_type="model")
 
     def has(self, file: str) -> bool:
         """Whether the file is there already."""
@@ -45,14 +46,16 @@ class BlobStore:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url  # heavy
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # heavy
 
-        facts = get_hf_file_metadata(hf_hub_url(self.name, file, revision=self.commit))
+        token, endpoint = hub_place.token(), hub_place.endpoint()
+        url = hf_hub_url(self.name, file, revision=self.commit, endpoint=endpoint)
+        facts = get_hf_file_metadata(url, token=token, endpoint=endpoint)
         assert facts.etag is not None and facts.location is not None
         target = self._target(file, facts.etag)
         partial = self.folder / "blobs" / f"{facts.etag}.tunesmith.part"
         partial.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{partial}.lock"):
             if not target.exists():
-                headers = {} if _is_elsewhere(facts.location) else build_hf_headers()
+                headers = {} if _is_elsewhere(facts.location) else build_hf_headers(token=token)
                 _stream(facts.location, partial, headers, facts.size, on_bytes)
                 _verify(partial, facts.etag, file)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,8 +127,4 @@ def _verify(partial: Path, etag: str, file: str) -> None:
 
 def _is_elsewhere(url: str) -> bool:
     """Whether a file lies on another host than the Hub's: a token must not go there."""
-    from urllib.parse import urlsplit
-
-    from huggingface_hub import constants  # heavy
-
-    return urlsplit(url).netloc != urlsplit(constants.ENDPOINT).netloc
+    return urlsplit(url).netloc != urlsplit(hub_place.endpoint()).netloc

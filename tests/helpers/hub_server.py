@@ -1,4 +1,4 @@
-"""A small server that speaks the Hub's protocol, for one repository: model info, tree, resolve with ranges and tags.
+"""A small server that speaks the Hub's protocol: search, and one repository's info, tree, files with ranges and tags.
 
 It can be slow, gated, broken or cut connections, as tests ask.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _LFS_BYTES = 10_000  # files above this count as LFS: their tag is their sha256
@@ -28,15 +28,18 @@ class Hub:
     Attributes:
         name: the repository.
         files: path -> content.
+        listed: what a search may find, as the Hub's API tells it.
         gated, broken: answer with 403 or 500.
         pause: seconds between pieces of 64 KiB.
         cut_after: bytes of a body after which the connection is cut, once; 0 never.
         damaged: answer content that is not what the tags say.
         requests: (method, path, Range header) as they came.
+        tokens: tokens that came with requests.
     """
 
     name: str
     files: dict[str, bytes]
+    listed: list[dict[str, Any]] = field(default_factory=list)
     gated: bool = False
     broken: bool = False
     pause: float = 0.0
@@ -45,6 +48,7 @@ class Hub:
     url: str = ""
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     sent_bytes: int = 0
+    tokens: set[str] = field(default_factory=set)
 
     def sizes_asked(self) -> list[int]:
         """Where each ranged request began."""
@@ -90,8 +94,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, has_body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append((self.command, path, self.headers.get("Range", "")))
+        self.hub.tokens.add(self.headers.get("Authorization", "").removeprefix("Bearer "))
         if self.hub.broken:
             self._json({"error": "broken"}, status=500)
+        elif path == "/api/models":
+            self._json(self._search())
         elif f"/{self.hub.name}" not in path:
             self._json({"error": "no"}, status=404, code="RepoNotFound")
         elif self.hub.gated:
@@ -104,6 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(self._info())
         else:
             self._file(path.split("/resolve/")[1].split("/", 1)[1], has_body=has_body)
+
+    def _search(self) -> list[dict[str, Any]]:
+        asked = parse_qs(urlsplit(self.path).query)
+        words = asked.get("search", [""])[0].lower()
+        return [model for model in self.hub.listed if words in model["id"].lower()][: int(asked["limit"][0])]
 
     def _info(self) -> dict[str, Any]:
         siblings = [
