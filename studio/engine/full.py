@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,21 @@ def prepare_full(base: Base) -> Prepared:
     model.requires_grad_(True)
     if base.activation_checkpointing:
         checkpoint_activations(model)
+    return Prepared(model=model, save_weights=model_saver(model, base))
+
+
+def model_saver(model: Any, base: Base, *, kept: torch.dtype = torch.float32) -> Callable[[Path, bool], None]:
+    """What writes the whole model as a folder: the result in the base's own dtype, a checkpoint in `kept`."""
     stored = _stored_dtype(base.folder)
 
     def save(folder: Path, is_final: bool) -> None:
-        dtype = stored if is_final else torch.float32  # a checkpoint keeps every bit, the result the base's own size
+        dtype = stored if is_final else kept
         state = {name: tensor.detach().to(dtype) for name, tensor in model.state_dict().items()}
         before, model.config.dtype = model.config.dtype, dtype
         model.save_pretrained(folder, state_dict=state, max_shard_size="5GB")
         model.config.dtype = before
 
-    return Prepared(model=model, save_weights=save)
+    return save
 
 
 def _stored_dtype(folder: Path) -> torch.dtype:

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 
 from studio.data.batches import Batch
 from studio.engine.checkpoint import Checkpoints, load_tensors, random_state, save_tensors, set_random_state
+from studio.engine.driver import Driver
 from studio.engine.lm_loss import LmLoss
 from studio.engine.memory import MemorySampler
 from studio.engine.optimizer import build_optimizer
@@ -105,13 +106,19 @@ class Loop:
         self.train = self.plan.spec.train
         self.optimizer = build_optimizer(self.plan.prepared, self.plan.spec)
         # The model is on its device already; moving it again would touch 4-bit weights for nothing.
-        self.module = self.accelerator.prepare(self.plan.loss, device_placement=[False])
+        self.driver = self.plan.prepared.driver or Driver()
+        self.module = self.accelerator.prepare_model(
+            self.plan.loss, device_placement=False, evaluation_mode=self.plan.prepared.driver is not None
+        )
         self.parameters = list(self.plan.prepared.trainable().values())
         self.saved_at = (0, time.monotonic())
+        self.driver.begin(self)
 
     def resume(self, checkpoint: Path) -> None:
         """Put back optimizer, random states and position; the weights are already in the model."""
         self.progress = Progress.load(checkpoint / "state.json")
+        if (checkpoint / "method.pt").is_file():
+            self.driver.load_state(load_tensors(checkpoint / "method.pt"))
         self.optimizer.load_state_dict(load_tensors(checkpoint / "optimizer.pt"))
         states = checkpoint / f"rng-{self.accelerator.process_index}.pt"
         if states.is_file():  # absent when there are more processes now than there were
@@ -140,15 +147,16 @@ class Loop:
     def _step(self, batches: Iterator[Batch]) -> None:
         begun = time.perf_counter()
         number = self.progress.step + 1
-        if self.plan.prepared.before_step:
-            self.plan.prepared.before_step(number)
         rate = self._set_rate(number)
         rows = [lay_out(next(batches), self.accelerator.device) for _ in range(self.train.accumulation)]
-        trained, tokens = self._sum(sum(r.num_trained for r in rows), sum(r.num_tokens for r in rows))
-        loss = self._accumulate(rows, trained)
+        self.driver.before_step(number, rows)
+        trained, tokens = self.sum(sum(r.num_trained for r in rows), sum(r.num_tokens for r in rows))
+        loss = self.driver.gradient(self, rows, trained)
+        self._average()
         norm = self._clip()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.driver.after_step(rate)
         self._check_finite(loss, norm, number)
         self.progress.step = self.plan.memory.step = number
         self.progress.tokens += int(tokens)
@@ -165,7 +173,7 @@ class Loop:
             )
         )
 
-    def _accumulate(self, rows: list[Rows], trained: float) -> float:
+    def accumulate(self, rows: list[Rows], trained: float) -> float:
         """Backward through all micro-batches, each weighted by its tokens; the step's mean loss over all processes."""
         total = torch.zeros((), device=self.accelerator.device)
         # DDP averages gradients over processes; the loss is a sum over tokens, so the mean is taken back out.
@@ -176,10 +184,17 @@ class Loop:
                 loss, nll = self.module(row.input_ids, row.position_ids, row.index, row.targets, row.row_lengths)
                 self.accelerator.backward(loss * scale)
                 total += nll
-        (summed,) = self._sum(total)
+        (summed,) = self.sum(total)
         return summed / trained
 
-    def _sum(self, *values: float | torch.Tensor) -> tuple[float, ...]:
+    def _average(self) -> None:
+        """Gradients over all processes, where no wrapper does it (see `Driver`)."""
+        if self.accelerator.num_processes > 1 and self.plan.prepared.driver:
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
+
+    def sum(self, *values: float | torch.Tensor) -> tuple[float, ...]:
         """Add values up over all processes."""
         if self.accelerator.num_processes == 1:
             return tuple(float(value) for value in values)
@@ -217,7 +232,9 @@ class Loop:
         self.module.eval()
         try:
             loss = self._heldout_loss() if self.plan.heldout else None
-            samples = self.plan.samples() if self.accelerator.is_main_process else []
+            # A driver's weights may be of two dtypes, which only autocast brings together.
+            with self.accelerator.autocast() if self.plan.prepared.driver else contextlib.nullcontext():
+                samples = self.plan.samples() if self.accelerator.is_main_process else []
         finally:
             self.module.train()
         for prompt, text in samples:
@@ -238,7 +255,7 @@ class Loop:
             with self.accelerator.autocast():
                 _, nll = self.plan.loss(rows.input_ids, rows.position_ids, rows.index, rows.targets, rows.row_lengths)
             total, count = total + float(nll), count + rows.num_trained
-        summed, tokens = self._sum(total, count)
+        summed, tokens = self.sum(total, count)
         return summed / max(1.0, tokens), int(tokens)
 
     def _judge(self, loss: float, tokens: int) -> bool:
@@ -265,7 +282,7 @@ class Loop:
         for command in asked:
             bits |= codes.get(type(command), 0)
         if self.accelerator.num_processes > 1:
-            bits = int(self._sum(bits)[0])
+            bits = int(self.sum(bits)[0])
         if bits & 4 and not bits & 3:
             self._save()
         return "stopped" if bits & 1 else "paused" if bits & 2 else None
@@ -277,7 +294,7 @@ class Loop:
             return False
         is_late = minutes > 0 and time.monotonic() - since >= 60 * minutes
         if self.accelerator.num_processes > 1:
-            is_late = bool(self._sum(float(is_late))[0])
+            is_late = bool(self.sum(float(is_late))[0])
         return is_late or (every > 0 and self.progress.step % every == 0)
 
     def _save(self) -> None:
@@ -299,6 +316,9 @@ class Loop:
             exact = {name: p.detach().cpu().contiguous() for name, p in self.plan.prepared.trainable().items()}
             save_file(exact, folder / "trainable.safetensors")
         save_tensors(self.optimizer.state_dict(), folder / "optimizer.pt")
+        remembered = self.driver.state()
+        if remembered:
+            save_tensors(remembered, folder / "method.pt")
         for rank, state in enumerate(states):
             save_tensors(state, folder / f"rng-{rank}.pt")
         self.progress.save(folder / "state.json")

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from studio.engine.driver import Driver
+
 
 @dataclass(frozen=True)
 class Base:
@@ -23,6 +25,7 @@ class Base:
         activation_checkpointing: recompute activations in backward.
         resume: the `weights` folder of the checkpoint that is taken up, or None for a new run.
         trainable: exact values of trained tensors to start from, by name; overrides `resume`. Empty for a new run.
+        rows: token ids of the first `n` training rows, for methods that look at data before they begin.
     """
 
     folder: Path
@@ -33,6 +36,7 @@ class Base:
     activation_checkpointing: bool
     resume: Path | None = None
     trainable: dict[str, torch.Tensor] = field(default_factory=dict)
+    rows: Callable[[int], list[list[int]]] = lambda n: []
 
     @property
     def dtype(self) -> str:
@@ -49,14 +53,18 @@ class Prepared:
         save_weights: (folder, is_final): writes what a person keeps (a plain adapter or a full model).
         is_exact: True when `save_weights(folder, False)` holds every trained value exactly, so that a checkpoint
             needs no second copy.
-        before_step: called with the number of each step before its first forward (layer sampling lives here).
+        driver: the method's hand on the loop, where it needs one.
+        parameters: what the optimizer sees, by name; None for all of the model's that have `requires_grad`.
     """
 
     model: nn.Module
     save_weights: Callable[[Path, bool], None]
     is_exact: bool = True
-    before_step: Callable[[int], None] | None = None
+    driver: Driver | None = None
+    parameters: dict[str, nn.Parameter] | None = None
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Trained parameters by name."""
+        if self.parameters is not None:
+            return self.parameters
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}

@@ -63,6 +63,19 @@ class Memory(Event):
     disk: dict[str, int] = {}
 
 
+class Layers(Event):
+    """From this step on only some of the model's layers are trained: `active` of them, counted from 0, of `total`.
+
+    `others` says whether what is no layer (embedding, head, last norm) is trained as well.
+    """
+
+    type: Literal["layers"] = "layers"
+    step: int
+    active: list[int]
+    total: int
+    others: bool = False
+
+
 class Eval(Event):
     """Held-out loss at a step, with further figures in `metrics` (perplexity, tokens, ...)."""
 
@@ -136,7 +149,7 @@ class Failed(Event):
 
 
 AnyEvent = Annotated[
-    Hello | Phase | Step | Memory | Eval | Sample | Checkpoint | Notice | Token | Result | Done | Failed,
+    Hello | Phase | Step | Memory | Layers | Eval | Sample | Checkpoint | Notice | Token | Result | Done | Failed,
     Field(discriminator="type"),
 ]
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(AnyEvent)

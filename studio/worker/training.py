@@ -79,7 +79,7 @@ class _Session:
         with self.accelerator.main_process_first():  # the others then find the tokens in the cache
             data = self._read_rows()
         try:
-            prepared = self._prepare()
+            prepared = self._prepare(data)
             loop = self._make_loop(prepared, data, memory)
             self.emit(events.Phase(name="Training", done=loop.progress.step, total=loop.plan.total_steps, unit="steps"))
             reason = loop.run()
@@ -124,7 +124,7 @@ class _Session:
     def _is_stopped(self) -> bool:
         return any(isinstance(command, commands.Stop | commands.Pause) for command in self.poll())
 
-    def _prepare(self) -> Prepared:
+    def _prepare(self, data: TrainingData) -> Prepared:
         self.emit(events.Phase(name="Loading the model"))
         exact = self.checkpoint / "trainable.safetensors" if self.checkpoint else None
         base = Base(
@@ -136,6 +136,7 @@ class _Session:
             activation_checkpointing=self.spec.train.activation_checkpointing,
             resume=self.checkpoint / "weights" if self.checkpoint else None,
             trainable=load_safetensors(exact) if exact and exact.is_file() else {},
+            rows=lambda n: [data.train.row(at).ids.tolist() for at in range(min(n, len(data.train)))],
         )
         return METHODS.get(self.spec.method.key).prepare(base, self.spec.method)
 

@@ -1,0 +1,40 @@
+"""What a method may do while the loop runs: which weights learn now, how gradients come about, what it remembers.
+
+The loop calls these hooks and nothing else of a method. Not here: any method's own way (see the files that use it).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from studio.engine.loop import Loop
+    from studio.engine.rows import Rows
+
+
+class Driver:
+    """A method's hand on the loop. As it stands it does nothing.
+
+    A driver may turn parameters on and off between steps. So its model is not wrapped for several processes (the
+    wrapper would wait for gradients that never come): the loop averages gradients itself, after `gradient`.
+    """
+
+    def begin(self, loop: Loop) -> None:
+        """Called once, when the optimizer knows every parameter that may ever be trained."""
+
+    def before_step(self, number: int, rows: list[Rows]) -> None:
+        """Called before the first forward of step `number` (1 for the first), with the step's micro-batches."""
+
+    def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
+        """Leave gradients behind for the optimizer; the step's mean loss over `trained` tokens."""
+        return loop.accumulate(rows, trained)
+
+    def after_step(self, rate: float) -> None:
+        """Called when the optimizer has stepped at `rate` and gradients are gone."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything a resumed run must know, as tensors and plain values."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Put back what `state` gave; called after `begin`, before the optimizer gets its own state back."""

@@ -1,0 +1,149 @@
+"""LISA's traps: layers that never learn, state that piles up, and weights that differ from full fine-tuning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from studio.engine.loop import Loop
+from studio.engine.rounding import round_at_random
+from studio.protocol import events
+from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here
+from tests.helpers.toy_models import make_toy
+
+SAMPLINGS = ["uniform", "outliers", "importance"]
+
+
+def _run(folder: Path, name: str = "r1", layers: int = 4, **settings: Any) -> Any:
+    train = {key: settings.pop(key) for key in ("steps", "precision", "optimizer") if key in settings}
+    if not (folder / "llama").is_dir():
+        make_toy(folder / "llama", num_hidden_layers=layers)
+        from tests.helpers.small_run import write_sums
+
+        write_sums(folder / "rows.jsonl")
+    method = {"key": "lisa", "active_layers": 1, "interval": 3, **settings}
+    return make_run(folder, method=method, name=name, **train)
+
+
+def _told(heard: list[events.Event]) -> list[events.Layers]:
+    return [event for event in heard if isinstance(event, events.Layers)]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_every_layer_learns_in_the_end(sampling: str, precision: str, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    run = _run(tmp_path, steps=90, sampling=sampling, precision=precision)
+    heard = train_here(run)
+    assert {at for event in _told(heard) for at in event.active} == {0, 1, 2, 3}
+    before, after = load_file(tmp_path / "llama" / "model.safetensors"), result_tensors(run)
+    still = [name for name, tensor in before.items() if torch.equal(tensor.to(torch.bfloat16), after[name].bfloat16())]
+    assert not still
+
+
+def test_only_the_active_layer_changes_between_two_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the event says is what happens, weight by weight."""
+    seen: list[tuple[set[int], set[int]]] = []
+    before: dict[str, torch.Tensor] = {}
+    step = Loop._step
+
+    def watched(self: Loop, batches: Any) -> None:
+        before.update({n: p.detach().clone() for n, p in self.plan.prepared.model.named_parameters()})
+        step(self, batches)
+        moved = {n for n, p in self.plan.prepared.model.named_parameters() if not torch.equal(p, before[n])}
+        layers = {int(name.split(".layers.")[1].split(".")[0]) for name in moved if ".layers." in name}
+        others = {name for name in moved if ".layers." not in name}
+        assert others == set()
+        seen.append((layers, set(self.driver.active)))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(Loop, "_step", watched)
+    train_here(_run(tmp_path, steps=12, train_embeddings=False))
+    assert len(seen) == 12 and all(moved == active for moved, active in seen)
+    assert len({tuple(active) for _, active in seen}) > 1
+
+
+@pytest.mark.parametrize("frozen_state", ["drop", "ram"])
+def test_state_on_the_device_is_flat(frozen_state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many numbers of optimizer state in the last interval as in the first, and gradients of active layers alone."""
+    sizes = []
+    step = Loop._step
+
+    def watched(self: Loop, batches: Any) -> None:
+        step(self, batches)
+        sizes.append(sum(v.numel() for s in self.optimizer.state.values() for v in s.values() if torch.is_tensor(v)))
+        trained = sum(p.numel() for p in self.plan.prepared.model.parameters() if p.requires_grad)
+        assert sizes[-1] <= 2 * trained + 100
+
+    monkeypatch.setattr(Loop, "_step", watched)
+    train_here(_run(tmp_path, steps=30, frozen_state=frozen_state))
+    assert len(set(sizes)) == 1
+
+
+def test_with_everything_active_it_is_full_fine_tuning(tmp_path: Path) -> None:
+    """Bit for bit, also where full fine-tuning keeps fp32 weights under bf16 arithmetic."""
+    for precision in ("fp32", "bf16"):
+        full = make_run(tmp_path, method={"key": "full"}, name=f"full-{precision}", precision=precision)
+        lisa = make_run(
+            tmp_path,
+            method={"key": "lisa", "active_layers": 2, "interval": 2},
+            name=f"lisa-{precision}",
+            precision=precision,
+        )
+        assert losses(train_here(full)) == losses(train_here(lisa))
+        assert_same_result(full, lisa)
+
+
+def test_parked_state_makes_a_difference_and_survives_a_pause(tmp_path: Path) -> None:
+    dropped = losses(train_here(_run(tmp_path, "dropped", steps=24)))
+    kept = _run(tmp_path, "kept", steps=24, frozen_state="ram")
+    straight = losses(train_here(kept))
+    assert straight[:3] == dropped[:3] and straight != dropped
+    # 12 of 24 steps, then the rest from the checkpoint: by a run whose worker died.
+    from studio.protocol import commands
+    from studio.worker.training import train
+
+    paused, first = _run(tmp_path, "paused", steps=24, frozen_state="ram"), []
+
+    def poll() -> list[commands.Command]:
+        return [commands.Pause()] if len(losses(first)) == 14 else []
+
+    train(paused, first.append, poll, resume=False)
+    assert losses(first) + losses(train_here(paused, resume=True)) == straight
+
+
+def test_eight_bit_state_is_dropped_and_parked(tmp_path: Path) -> None:
+    import yaml
+
+    for frozen_state in ("drop", "ram"):
+        run = _run(tmp_path, frozen_state, steps=12, frozen_state=frozen_state)
+        record = yaml.safe_load((run.folder / "run.yaml").read_text())
+        record["spec"]["optimizer"] = {"key": "adamw_8bit"}
+        (run.folder / "run.yaml").write_text(yaml.safe_dump(record))
+        heard = train_here(run)
+        assert losses(heard)[-1] < losses(heard)[0]
+
+
+def test_frozen_embeddings_stay_as_they_are(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    run = _run(tmp_path, steps=12, train_embeddings=False)
+    heard = train_here(run)
+    assert not _told(heard)[0].others
+    before, after = load_file(tmp_path / "llama" / "model.safetensors"), result_tensors(run)
+    for name in ("model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"):
+        assert torch.equal(before[name], after[name])
+
+
+def test_rounding_at_random_keeps_the_mean() -> None:
+    """A change of a thousandth, far below what bf16 can hold at 1.0, survives on average; exact values stay."""
+    draw = torch.Generator().manual_seed(0)
+    values = torch.full((200_000,), 1.001)
+    rounded = round_at_random(values, torch.bfloat16, draw)
+    assert rounded.float().mean().item() == pytest.approx(1.001, abs=1e-4)
+    assert values.to(torch.bfloat16).float().mean().item() == 1.0
+    exact = torch.tensor([1.0, -0.5, 0.0, 3.0])
+    assert torch.equal(round_at_random(exact, torch.bfloat16, draw).float(), exact)
