@@ -58,7 +58,9 @@ def touch(folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
     """Mark an entry as just used, and remove the oldest others while the cache is too large."""
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
-    entries = sorted((item for item in tokens_dir().iterdir() if item.is_dir()), key=lambda item: -item.stat().st_mtime)
+    entries = sorted(
+        (item for item in folder.parent.iterdir() if item.is_dir()), key=lambda item: -item.stat().st_mtime
+    )
     total = 0
     for item in entries:
         total += sum(file.stat().st_size for file in item.iterdir() if file.is_file())

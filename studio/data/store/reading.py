@@ -1,0 +1,179 @@
+"""A row store as it is read: pages, one row, searching, columns of figures. Every call may run in any thread."""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from studio.errors import UserError
+
+if TYPE_CHECKING:
+    import duckdb
+
+Ordinals = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class RowLine:
+    """A row as a table shows it."""
+
+    ordinal: int
+    number: int
+    turns: int
+    marks: int
+    first: str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """(rows,) figures of all rows in file order: number in the file, turns, marks, hash of the words."""
+
+    number: npt.NDArray[np.int64]
+    turns: npt.NDArray[np.int32]
+    marks: npt.NDArray[np.int32]
+    words: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+class RowStore:
+    """Reads a store, complete or growing."""
+
+    def __init__(self, folder: Path) -> None:
+        import duckdb  # heavy
+
+        self.folder = folder
+        self._base = duckdb.connect(config={"threads": 2})
+        # Footers of a store of many parts are read once, not for each page.
+        self._base.execute("SET parquet_metadata_cache = true")
+        self._starts: list[int] = []
+        self._manifest: dict[str, Any] = {}
+        self.num_rows = 0
+        self.refresh()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the import has come to its end."""
+        return bool(self._manifest)
+
+    @property
+    def counted(self) -> int:
+        """Rows as training counts them, which decides what is held out; 0 before the end."""
+        return int(self._manifest.get("counted", 0))
+
+    @property
+    def unit(self) -> str:
+        """What row numbers count."""
+        return str(self._manifest.get("unit", "row"))
+
+    @property
+    def damage(self) -> UserError | None:
+        """Why the file could not be read to its end."""
+        told = self._manifest.get("damage")
+        return UserError(told["message"], told["hint"]) if told else None
+
+    def refresh(self) -> None:
+        """Take in what was written since."""
+        manifest = self.folder / "manifest.json"
+        if not self._manifest and manifest.is_file():
+            self._manifest = json.loads(manifest.read_text(encoding="utf-8"))
+        starts = sorted(int(path.stem.removeprefix("part-")) for path in self.folder.glob("part-*.parquet"))
+        if len(starts) > len(self._starts) or (self._manifest and not self.num_rows):
+            self._starts = starts
+            self.num_rows = int(self._manifest.get("rows", 0)) or self._counted_rows()
+
+    def page(self, ordinals: Sequence[int] | Ordinals) -> list[RowLine]:
+        """The rows with these ordinals, in this order; those not there (yet) are left out."""
+        wanted = [int(ordinal) for ordinal in ordinals]
+        found = self._select("ordinal, number, turns, marks, first", wanted)
+        lines = {row[0]: RowLine(*row) for row in found}
+        return [lines[ordinal] for ordinal in wanted if ordinal in lines]
+
+    def row(self, ordinal: int) -> Mapping[str, Any] | None:
+        """The row as it stands in the file; None when it cannot be read."""
+        found = self._select("row", [ordinal])
+        return json.loads(found[0][0]) if found and found[0][0] else None
+
+    def rows(self, ordinals: Sequence[int] | Ordinals) -> dict[int, Mapping[str, Any]]:
+        """Readable rows by ordinal."""
+        found = self._select("ordinal, row", [int(ordinal) for ordinal in ordinals])
+        return {ordinal: json.loads(row) for ordinal, row in found if row}
+
+    def search(self, text: str) -> Ordinals:
+        """Ordinals of the rows that hold `text`, whatever its case, in file order."""
+        sql = f"SELECT ordinal FROM {self._all()} WHERE contains(search, ?) ORDER BY ordinal"
+        return self._column(sql, [text.casefold()])
+
+    def by_first(self) -> Ordinals:
+        """All ordinals, sorted by the first message."""
+        return self._column(f"SELECT ordinal FROM {self._all()} ORDER BY first, ordinal", [])
+
+    def columns(self) -> Columns:
+        """Figures of all rows there are."""
+        if not self._starts:
+            empty = np.zeros(0, np.int64)
+            return Columns(empty, empty.astype(np.int32), empty.astype(np.int32), empty)
+        sql = f"SELECT number, turns, marks, words FROM {self._all()} ORDER BY ordinal"
+        with self._cursor() as cursor:
+            found = cursor.execute(sql).fetchnumpy()
+        return Columns(found["number"], found["turns"], found["marks"], found["words"])
+
+    def ordinal_of(self, number: int) -> int | None:
+        """The row at this place of the file, or the next one behind it; None behind the last."""
+        if not self._starts:
+            return None
+        sql = f"SELECT min(ordinal) FROM {self._all()} WHERE number >= ?"
+        with self._cursor() as cursor:
+            found = cursor.execute(sql, [number]).fetchone()
+        return None if found is None or found[0] is None else int(found[0])
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._base.close()
+
+    def _select(self, what: str, ordinals: Sequence[int]) -> list[tuple[Any, ...]]:
+        parts = sorted({bisect.bisect_right(self._starts, ordinal) - 1 for ordinal in ordinals} - {-1})
+        if not parts:
+            return []
+        listed = ",".join(str(ordinal) for ordinal in ordinals)
+        where = f"ordinal IN ({listed})"
+        if len(ordinals) == max(ordinals) - min(ordinals) + 1:  # a page in file order: one range, one row group
+            where = f"ordinal BETWEEN {min(ordinals)} AND {max(ordinals)}"
+        with self._cursor() as cursor:
+            found: list[tuple[Any, ...]] = cursor.execute(
+                f"SELECT {what} FROM {self._some(parts)} WHERE {where}"
+            ).fetchall()
+            return found
+
+    def _column(self, sql: str, values: list[Any]) -> Ordinals:
+        if not self._starts:
+            return np.zeros(0, np.int32)
+        with self._cursor() as cursor:
+            return np.asarray(cursor.execute(sql, values).fetchnumpy()["ordinal"], dtype=np.int32)
+
+    def _counted_rows(self) -> int:
+        if not self._starts:
+            return 0
+        with self._cursor() as cursor:
+            found = cursor.execute(f"SELECT max(ordinal) + 1 FROM {self._some([len(self._starts) - 1])}").fetchone()
+        return int(found[0]) if found else 0
+
+    def _all(self) -> str:
+        return self._some(range(len(self._starts)))
+
+    def _some(self, parts: Sequence[int]) -> str:
+        paths = [str(self.folder / f"part-{self._starts[part]:010}.parquet").replace("'", "''") for part in parts]
+        listed = ", ".join(f"'{path}'" for path in paths)
+        return f"read_parquet([{listed}])"
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of the calling thread's own, on the same database."""
+        return self._base.cursor()
