@@ -1,0 +1,1 @@
+"""Plots on pyqtgraph. Nothing imports this room but what a page loads when it is first shown."""

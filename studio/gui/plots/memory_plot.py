@@ -1,0 +1,137 @@
+"""Memory over time, stacked by kind, against the predicted peak and what there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QBrush, QPen
+from PySide6.QtWidgets import QWidget
+
+from studio.gui import figures
+from studio.gui.plots.axes import GigabyteAxis, TimeAxis
+from studio.gui.plots.frame import PlotFrame, label
+from studio.gui.plots.pens import pen
+from studio.gui.plots.readout import ReadoutRow
+from studio.gui.theme import font, tokens
+from studio.gui.tokens import faded
+from studio.project.curve_reduce import peaks, visible
+from studio.project.curves import KINDS, RunCurves
+
+_FAR = 4.0  # a limit this many times the peak would flatten the curve; it is then named at the top edge
+
+
+class MemoryPlot(PlotFrame):
+    """Memory over seconds of training."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._curves = RunCurves()
+        self._place = "ram"
+        self._is_drawing = False
+        self._predicted = self._limit = 0.0
+        self._limit_name = ""
+        self._areas = [pg.PlotCurveItem(fillLevel=0) for _ in KINDS]
+        self._predicted_line = pg.InfiniteLine(angle=0, movable=False)
+        self._limit_line = pg.InfiniteLine(angle=0, movable=False)
+        self._predicted_words, self._limit_words = label((1, 1)), label((1, 0))
+        super().__init__(TimeAxis("bottom"), GigabyteAxis("left"), name="Memory over time", parent=parent)
+        # The sum of all kinds lies at the back, the lowest kind alone in front: no area between two curves is needed.
+        for z, item in enumerate(reversed(self._areas)):
+            item.setZValue(z)
+            self.view.addItem(item, ignoreBounds=True)
+        lines = (self._predicted_line, self._limit_line, self._predicted_words, self._limit_words)
+        for z, item in enumerate(lines, len(KINDS)):
+            item.setZValue(z)
+            self.view.addItem(item, ignoreBounds=True)
+        self.view.sigRangeChanged.connect(self._on_range_changed)
+        self.view.sigResized.connect(self._on_range_changed)
+
+    def dress(self) -> None:
+        super().dress()
+        t = tokens()
+        for kind, area in zip(KINDS, self._areas, strict=True):
+            area.setBrush(QBrush(t.kinds[kind]))
+            # On a light ground pale fills are parted by a line; on a dark one it would eat thin bands.
+            area.setPen(QPen(Qt.PenStyle.NoPen) if t.is_dark else pen(t.surface))
+        self._predicted_line.setPen(pen(t.text2, 1.3, Qt.PenStyle.DashLine))
+        self._limit_line.setPen(pen(t.danger, 1.3))
+        self._predicted_words.setColor(t.text)
+        self._limit_words.setColor(t.danger)
+        for words in (self._predicted_words, self._limit_words):
+            words.setFont(font("small_strong"))
+            words.fill = pg.mkBrush(faded(t.surface, 0.7))
+
+    def set_limits(self, *, predicted: float, limit: float, limit_name: str) -> None:
+        """Where the lines stand, in bytes; 0 for none."""
+        self._predicted, self._limit, self._limit_name = predicted, limit, limit_name
+
+    def show_curves(self, curves: RunCurves, whole_seconds: float) -> None:
+        """Draw a run as it stands; `whole_seconds` is how long it will take in all."""
+        self._curves, self._place = curves, "gpu" if curves.has_gpu else "ram"
+        self.set_whole(0, max(whole_seconds, curves.active_seconds, 1.0))
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw what is in sight, reduced to its pixels."""
+        self._is_drawing = True  # it sets the y range, which says that the range has changed
+        try:
+            self._draw()
+        finally:
+            self._is_drawing = False
+
+    def _draw(self) -> None:
+        memory = self._curves.memory
+        part = visible(memory["active"], *self.x_range)
+        stack = self._curves.stack(self._place)
+        x, shown = peaks(memory["active"][part], stack[:, part], self.num_columns)
+        sums = np.cumsum(shown, axis=0)
+        for at, area in enumerate(self._areas):
+            area.setVisible(bool(len(x)) and bool(shown[at].any()))
+            area.setData(x, sums[at])
+        self._set_y_range(float(stack.sum(axis=0).max()) if len(memory) else 0.0)
+
+    def kinds_in_use(self) -> list[str]:
+        """Kinds that ever held anything, from the top of the stack to its bottom."""
+        stack = self._curves.stack(self._place)
+        return [kind for at, kind in reversed(list(enumerate(KINDS))) if stack[at].any()]
+
+    def point_at(self, seconds: float) -> None:
+        """Cross-hair at the sample before `seconds`."""
+        active = self._curves.memory["active"]
+        if not len(active):
+            self.unpoint()
+            return
+        at = int(np.clip(np.searchsorted(active, seconds, side="right") - 1, 0, len(active) - 1))
+        stack = self._curves.stack(self._place)[:, at]
+        rows = [
+            ReadoutRow(kind, figures.gigabytes(size), tokens().kinds[kind], is_area=True)
+            for kind, size in reversed(list(zip(KINDS, stack, strict=True)))
+            if size
+        ]
+        self.point(seconds, f"{figures.gigabytes(stack.sum())} in use", rows)
+
+    def _set_y_range(self, peak: float) -> None:
+        most = max(peak, self._predicted)
+        is_far = self._limit > _FAR * most > 0
+        top = 1.25 * most if is_far or not self._limit else max(most, self._limit) * 1.1
+        self.view.setYRange(0, top or 1e9, padding=0)
+        right = self.x_range[1]
+        self._place_line(self._limit_line, self._limit_words, 0.0 if is_far else self._limit, right)
+        self._limit_words.setText(f"{self._limit_name} {figures.gigabytes(self._limit)}" if self._limit else "")
+        if is_far:
+            self._limit_words.setText(f"{self._limit_name} {figures.gigabytes(self._limit)} ↑")
+            self._limit_words.setVisible(True)
+            self._limit_words.setPos(right, top)
+        self._place_line(self._predicted_line, self._predicted_words, self._predicted, right)
+        self._predicted_words.setText(f"Predicted peak {figures.gigabytes(self._predicted)}")
+        self._limit_words.setColor(tokens().text3 if is_far else tokens().danger)
+
+    def _place_line(self, line: pg.InfiniteLine, words: pg.TextItem, value: float, right: float) -> None:
+        for item in (line, words):
+            item.setVisible(value > 0)
+        line.setValue(value)
+        words.setPos(right, value)
+
+    def _on_range_changed(self, *_: object) -> None:
+        if not self._is_drawing and len(self._curves.memory):
+            self.redraw()
