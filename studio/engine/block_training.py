@@ -7,14 +7,14 @@ on and off between steps, and what a block leaves behind in the optimizer goes w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
 from studio.engine.adapters import checkpoint_activations
-from studio.engine.choosers import Chooser
+from studio.engine.choosers import Chooser, Cycle, Halves
 from studio.engine.driver import Driver
 from studio.engine.full import model_saver
 from studio.engine.layers import Layers, take_apart
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
     from studio.engine.rows import Rows
 
 Block = dict[str, nn.Parameter]
+Others = Literal["none", "head", "all"]
 
 
 def prepare_layers(
-    base: Base, make_chooser: Callable[[Any, Layers], Chooser], *, interval: int, others: bool, parks_state: bool
+    base: Base, make_chooser: Callable[[Layers], Chooser], *, interval: int, others: Others, parks_state: bool = False
 ) -> Prepared:
     """A model whose decoder layers are trained by turns.
 
     Args:
-        make_chooser: (model, its layers) -> who chooses among them.
+        make_chooser: from the model's layers, who chooses among them.
         interval: optimizer steps between choices; 0 chooses once.
-        others: train embedding, head and last norm throughout.
+        others: what else is trained throughout: nothing, head and last norm, or the embedding as well.
         parks_state: keep the optimizer state of frozen layers in RAM instead of dropping it.
     """
     model = load_for_blocks(base)
@@ -46,12 +47,69 @@ def prepare_layers(
     driver = BlockDriver(
         base,
         layers.blocks,
-        chooser=make_chooser(model, layers),
-        always=layers.others if others else {},
+        chooser=make_chooser(layers),
+        always=outside(model, layers, others),
         interval=interval,
         parks_state=parks_state,
     )
     return prepare_blocks(model, base, driver)
+
+
+def prepare_turns(base: Base, *, order: str, interval: int, others: bool) -> Prepared:
+    """A model whose layers are trained one after the other; `others` gives embedding and head turns of their own."""
+    model = load_for_blocks(base)
+    layers = take_apart(model)
+    head = outside(model, layers, "head")
+    rest = {name: p for name, p in layers.others.items() if name not in head}
+    extra = [block for block in (head, rest) if block and others]
+    blocks = [*layers.blocks, *extra]
+    layer_of = [*range(len(layers.blocks)), *(None for _ in extra)]
+    chooser = Cycle(len(blocks), order)
+    driver = BlockDriver(base, blocks, chooser=chooser, always={}, interval=interval, layer_of=layer_of)
+    return prepare_blocks(model, base, driver)
+
+
+def prepare_shares(base: Base, *, share: float, interval: int, others: bool) -> Prepared:
+    """A model of which a share of each layer's matrices is trained, drawn kind by kind."""
+    model = load_for_blocks(base)
+    layers = take_apart(model)
+    blocks: list[Block] = []
+    groups: list[list[int]] = []
+    layer_of: list[int | None] = []
+    for at, layer in enumerate(layers.blocks):
+        for kind in _kinds(layer):
+            groups.append(list(range(len(blocks), len(blocks) + len(kind))))
+            blocks += kind
+            layer_of += [at] * len(kind)
+    driver = BlockDriver(
+        base,
+        blocks,
+        chooser=Halves(groups, share),
+        always=outside(model, layers, "all" if others else "none"),
+        interval=interval,
+        layer_of=layer_of,
+    )
+    return prepare_blocks(model, base, driver)
+
+
+def _kinds(layer: Block) -> list[list[Block]]:
+    """A layer's parameters by module (a matrix and its bias belong together), those by kind: attention, ..., norms."""
+    kinds: dict[str, dict[str, Block]] = {}
+    for name, parameter in layer.items():
+        module = name.rpartition(".")[0]
+        kind = "norms" if parameter.ndim < 2 and "norm" in module.rpartition(".")[2] else module.rpartition(".")[0]
+        kinds.setdefault(kind, {}).setdefault(module, {})[name] = parameter
+    return [list(modules.values()) for modules in kinds.values()]
+
+
+def outside(model: Any, layers: Layers, others: Others) -> Block:
+    """Parameters outside the layers; an embedding that is the head as well counts as both."""
+    if others == "none":
+        return {}
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    is_tied = head is not None and head.weight is embedding.weight
+    spared = set() if others == "all" or is_tied else {id(p) for p in embedding.parameters()}
+    return {name: p for name, p in layers.others.items() if id(p) not in spared}
 
 
 def load_for_blocks(base: Base) -> Any:
@@ -89,7 +147,7 @@ class BlockDriver(Driver):
         always: parameters trained throughout.
         interval: optimizer steps between choices; 0 chooses once.
         parks_state: keep the optimizer state of frozen blocks in RAM instead of dropping it.
-        layer_of: the decoder layer of each block, where blocks are not the layers themselves.
+        layer_of: the decoder layer of each block, where blocks are not the layers themselves; None for what is in none.
     """
 
     def __init__(
@@ -101,14 +159,14 @@ class BlockDriver(Driver):
         always: Block,
         interval: int,
         parks_state: bool = False,
-        layer_of: list[int] | None = None,
+        layer_of: Sequence[int | None] | None = None,
     ) -> None:
         self.blocks, self.always = blocks, always
         self.active: list[int] = []
         self._exact = base.trainable
         self._dtype = getattr(torch, base.dtype)
         self._chooser, self._interval, self._parks_state = chooser, interval, parks_state
-        self._layer_of = layer_of or list(range(len(blocks)))
+        self._layer_of: list[int | None] = list(layer_of or range(len(blocks)))
         self._parked: dict[str, dict[str, Any]] = {}
         # Its own, so that the order of rows and dropout are those of any other method.
         self.generator = torch.Generator().manual_seed(base.seed + 0x115A)
@@ -184,9 +242,11 @@ class BlockDriver(Driver):
             place.update({key: _to(value, parameter.device) for key, value in parked.items()})
 
     def _tell(self, number: int) -> None:
-        layers = sorted({self._layer_of[at] for at in self.active})
-        total = max(self._layer_of) + 1
-        self._loop.emit(events.Layers(step=number, active=layers, total=total, others=bool(self.always)))
+        touched = {self._layer_of[at] for at in self.active}
+        layers = sorted(at for at in touched if at is not None)
+        total = 1 + max(at for at in self._layer_of if at is not None)
+        others = bool(self.always) or None in touched
+        self._loop.emit(events.Layers(step=number, active=layers, total=total, others=others))
 
 
 def _to(value: Any, device: torch.device) -> Any:

@@ -74,9 +74,9 @@ def _prepare(base: Base, params: LisaParams) -> Prepared:
         )  # nothing is ever frozen, so nothing is kept short: as `full`, bit for bit
     return prepare_layers(
         base,
-        lambda model, layers: layer_chooser(params.sampling, params.active_layers, layers),
+        lambda layers: layer_chooser(params.sampling, params.active_layers, layers),
         interval=params.interval,
-        others=params.train_embeddings,
+        others="all" if params.train_embeddings else "none",
         parks_state=params.frozen_state == "ram",
     )
 

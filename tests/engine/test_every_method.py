@@ -24,6 +24,9 @@ from tests.helpers.toy_models import make_toy
 # Settings small enough for a model of two layers and twelve steps; what a file of its own does not need is not here.
 SETTINGS: dict[str, dict[str, Any]] = {
     "lisa": {"active_layers": 1, "interval": 3},
+    "freeze": {"trained_layers": 1},
+    "badam": {"interval": 3},
+    "hft": {"interval": 5},
 }
 TRAIN: dict[str, dict[str, Any]] = {}
 

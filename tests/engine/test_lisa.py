@@ -12,7 +12,7 @@ from studio.engine.loop import Loop
 from studio.engine.rounding import round_at_random
 from studio.protocol import events
 from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here
-from tests.helpers.toy_models import make_toy
+from tests.helpers.toy_models import FAMILIES, make_toy
 
 SAMPLINGS = ["uniform", "outliers", "importance"]
 
@@ -125,6 +125,13 @@ def test_eight_bit_state_is_dropped_and_parked(tmp_path: Path) -> None:
         (run.folder / "run.yaml").write_text(yaml.safe_dump(record))
         heard = train_here(run)
         assert losses(heard)[-1] < losses(heard)[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_of_every_family_are_found(family: str, tmp_path: Path) -> None:
+    method = {"key": "lisa", "active_layers": 1, "interval": 1, "sampling": "outliers"}
+    heard = train_here(make_run(tmp_path, method=method, family=family, steps=4))
+    assert all(event.total == 2 for event in _told(heard)) and len(_told(heard)) == 4
 
 
 def test_frozen_embeddings_stay_as_they_are(tmp_path: Path) -> None:
