@@ -10,11 +10,8 @@ from studio.errors import Problem
 from studio.project import starting
 from studio.project.folder import Project
 from studio.project.runs import Run
-from studio.project.starting import check_unchanged
 from studio.sizes import human_bytes
 from studio.spec.run_spec import RunSpec
-
-__all__ = ["check_unchanged", "download_progress", "make_run", "print_warnings"]
 
 
 def make_run(project: Project, spec: RunSpec, name: str, console: Console) -> Run:

@@ -20,9 +20,9 @@ def resume(
     """Go on with a run from its newest checkpoint."""
     from studio.cli.following import make_console
     from studio.cli.running import run_now
-    from studio.cli.starting import check_unchanged
     from studio.errors import UserError
     from studio.project.runs import Run
+    from studio.project.starting import check_unchanged
 
     run = Run.open(folder)
     if run.state().status == "done":

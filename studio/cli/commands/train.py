@@ -23,7 +23,7 @@ def train(
     """Train in the background and follow it. Ctrl+C saves and stops; closing the terminal does not end the run."""
     from studio.cli.following import make_console
     from studio.cli.running import run_now
-    from studio.cli.starting import check_unchanged, make_run
+    from studio.cli.starting import make_run
     from studio.errors import UserError
     from studio.project.folder import Project
     from studio.spec.values import set_values

@@ -1,0 +1,81 @@
+"""From a draft to a run that may start: the model fetched, every problem told, the spec frozen in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studio.errors import Problem, UserError
+from studio.models.facts import ModelFacts, read_facts
+from studio.models.fingerprint import fingerprint, fingerprint_file
+from studio.models.source import Progress, is_hub_name, resolve_model
+from studio.project.folder import Project
+from studio.project.runs import Run
+from studio.spec.check import check, refuse, resolve
+from studio.spec.run_spec import RunSpec
+
+
+def make_run(
+    project: Project, spec: RunSpec, name: str = "", *, on_progress: Progress | None = None
+) -> tuple[Run, list[Problem]]:
+    """Check `spec` against its model and data, and freeze it in a new run's folder.
+
+    Args:
+        name: of the run's folder; "" makes one of the time and the method.
+        on_progress: told while the model is downloaded.
+
+    Returns:
+        The run, and what does not keep it from starting but should be known.
+
+    Raises:
+        UserError: with all problems.
+    """
+    placed = project.absolute(spec)
+    early = [problem for problem in check(placed) if problem.is_fatal]
+    base, facts = _model(placed, early, on_progress)
+    problems = check(placed, facts) if facts else early
+    refuse(problems)
+    assert base is not None
+    marks = {"model": fingerprint(base), "data": fingerprint_file(Path(placed.data.path))}
+    run = Run.create(project.folder, resolve(_pinned(spec, base)), name, fingerprints=marks)
+    return run, [problem for problem in problems if not problem.is_fatal]
+
+
+def check_unchanged(run: Run) -> None:
+    """Refuse to go on with rows that are not those the run began with.
+
+    Raises:
+        UserError: the data file has changed or gone.
+    """
+    path = Path(run.spec().data.path)
+    if not path.is_file():
+        raise UserError(f"The run's data {path} is not there any more.", "Put it back, or start a new run.")
+    known = run.fingerprints.get("data")
+    if known and known != fingerprint_file(path):
+        raise UserError(
+            f"The data {path} has changed since the run began, so it could not go on exactly.",
+            "Put the old file back, start a new run, or go on all the same with --accept-changes.",
+        )
+
+
+def _model(spec: RunSpec, early: list[Problem], on_progress: Progress | None) -> tuple[Path | None, ModelFacts | None]:
+    """The model's folder and facts; what is wrong with it joins `early`.
+
+    A download is not begun for a spec that cannot start anyway.
+    """
+    source = spec.model.source
+    if early and is_hub_name(source) and not Path(source).is_dir() and source != "starter":
+        return None, None
+    try:
+        base = resolve_model(source, spec.model.revision, on_progress=on_progress)
+        return base, read_facts(base)
+    except UserError as error:
+        early.append(Problem("model.source", error.message, error.hint))
+        return None, None
+
+
+def _pinned(spec: RunSpec, base: Path) -> RunSpec:
+    """A Hub model's commit goes into the record: its main branch may be another model tomorrow."""
+    commit = base.name if base.parent.name == "snapshots" else ""
+    if not commit:
+        return spec
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"revision": commit})})
