@@ -40,6 +40,19 @@ def resolve_model(source: str, revision: str = "", *, on_progress: Progress | No
     return fetch(source, revision, on_progress=on_progress)
 
 
+def find_model(source: str, revision: str = "") -> Path | None:
+    """As `resolve_model`, but nothing is downloaded: None for a Hub model that is not on this computer.
+
+    Raises:
+        UserError: the folder that is named is not there.
+    """
+    if source != STARTER and not Path(source).expanduser().exists() and is_hub_name(source):
+        from studio.models.hub import find_cached  # heavy: huggingface_hub
+
+        return find_cached(source, revision)
+    return resolve_model(source, revision)
+
+
 def is_hub_name(source: str) -> bool:
     """Whether `source` could be a Hub name: "model" or "org/model"."""
     return _HUB_NAME.fullmatch(source) is not None

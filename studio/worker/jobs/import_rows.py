@@ -36,10 +36,13 @@ def _count(context: Context, arguments: dict[str, Any], folder: Path, reader: An
     from studio.data.encoding import EncodingSettings
     from studio.data.store.lengths import count_lengths, lengths_path
     from studio.data.store.reading import RowStore
-    from studio.models.source import resolve_model
+    from studio.models.source import find_model
     from studio.models.tokenizer import ChatTokenizer
 
-    tokenizer = ChatTokenizer.load(resolve_model(arguments["model"]))
+    model = find_model(arguments["model"], arguments.get("revision", ""))
+    if model is None:
+        return  # still to be downloaded: lengths are counted once it is here
+    tokenizer = ChatTokenizer.load(model)
     settings = EncodingSettings(arguments.get("train_on", "answers"))
     store = RowStore(folder)
     context.emit(Result(value={"lengths": str(lengths_path(folder, tokenizer, settings.train_on))}))
