@@ -9,7 +9,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,6 +89,15 @@ class EventReader:
         found = [event for event in map(decode_event, lines) if event is not None]
         self.num_skipped += len(lines) - len(found)
         return found
+
+    def rest(self, limit_bytes: int) -> Iterator[list[events.Event]]:
+        """All that is written by now, in batches of `limit_bytes`; a batch of lines that are no events is empty."""
+        while True:
+            before = self.offset
+            batch = self.poll(limit_bytes)
+            if self.offset == before:
+                return
+            yield batch
 
 
 class CommandLog:

@@ -58,7 +58,7 @@ class RunDigest:
 def digest(run: Run) -> RunDigest:
     """Read a run's journal, whatever can be read of it. Takes a second for some 100,000 events: not for the window."""
     reader, curves = EventReader(run.events_path), RunCurves()
-    while batch := reader.poll(_BITE_BYTES):
+    for batch in reader.rest(_BITE_BYTES):
         curves.take(batch)
     return RunDigest(
         held_out=_held_out(curves),

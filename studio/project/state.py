@@ -64,7 +64,7 @@ def summarise(path: Path, *, is_running: bool) -> RunState:
     last = journal[-1] if journal else None
     best = min((event for event in evals if event.loss == event.loss), key=lambda event: event.loss, default=None)
     return RunState(
-        status=_status(last, is_running=is_running),
+        status=status_of(last, is_running=is_running),
         step=steps[-1].step if steps else max((event.step for event in hellos), default=0),
         total=int(plans[-1].total) if plans else hellos[-1].total_steps if hellos else 0,
         loss=steps[-1].loss if steps else float("nan"),
@@ -82,7 +82,8 @@ def summarise(path: Path, *, is_running: bool) -> RunState:
     )
 
 
-def _status(last: events.Event | None, *, is_running: bool) -> Status:
+def status_of(last: events.Event | None, *, is_running: bool) -> Status:
+    """What a run is doing, or how it ended: from its journal's last event and whether a worker holds it."""
     if is_running:
         return "running"
     if isinstance(last, events.Failed):

@@ -189,7 +189,7 @@ class LossPlot(PlotFrame):
             near = values[(steps >= first) & (steps <= last) & np.isfinite(values)]
             tops += [float(self._scaled(near).max())] if len(near) else []
         bottom, top = self.view.viewRange()[1]
-        return min(max(tops) + (top - bottom) * 0.03, top - (top - bottom) * 0.09)
+        return float(min(max(tops) + (top - bottom) * 0.03, top - (top - bottom) * 0.09))
 
     def _held_curve(self) -> tuple[Array, Array]:
         return self._curves.evals["step"], self._curves.evals["loss"]

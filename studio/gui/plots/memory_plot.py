@@ -14,7 +14,6 @@ from studio.gui.plots.frame import PlotFrame, label
 from studio.gui.plots.pens import pen
 from studio.gui.plots.readout import ReadoutRow
 from studio.gui.theme import font, tokens
-from studio.gui.tokens import faded
 from studio.project.curve_reduce import peaks, visible
 from studio.project.curves import KINDS, RunCurves
 
@@ -33,7 +32,7 @@ class MemoryPlot(PlotFrame):
         self._areas = [pg.PlotCurveItem(fillLevel=0) for _ in KINDS]
         self._predicted_line = pg.InfiniteLine(angle=0, movable=False)
         self._limit_line = pg.InfiniteLine(angle=0, movable=False)
-        self._predicted_words, self._limit_words = label((1, 1)), label((1, 0))
+        self._predicted_words, self._limit_words = label((1, 1.05)), label((1, -0.05))
         super().__init__(TimeAxis("bottom"), GigabyteAxis("left"), name="Memory over time", parent=parent)
         # The sum of all kinds lies at the back, the lowest kind alone in front: no area between two curves is needed.
         for z, item in enumerate(reversed(self._areas)):
@@ -52,14 +51,15 @@ class MemoryPlot(PlotFrame):
         for kind, area in zip(KINDS, self._areas, strict=True):
             area.setBrush(QBrush(t.kinds[kind]))
             # On a light ground pale fills are parted by a line; on a dark one it would eat thin bands.
-            area.setPen(QPen(Qt.PenStyle.NoPen) if t.is_dark else pen(t.surface))
+            # It would also eat what lies on the ragged band of activations.
+            has_line = not t.is_dark and kind != "activations"
+            area.setPen(pen(t.surface) if has_line else QPen(Qt.PenStyle.NoPen))
         self._predicted_line.setPen(pen(t.text2, 1.3, Qt.PenStyle.DashLine))
         self._limit_line.setPen(pen(t.danger, 1.3))
         self._predicted_words.setColor(t.text)
         self._limit_words.setColor(t.danger)
         for words in (self._predicted_words, self._limit_words):
             words.setFont(font("small_strong"))
-            words.fill = pg.mkBrush(faded(t.surface, 0.7))
 
     def set_limits(self, *, predicted: float, limit: float, limit_name: str) -> None:
         """Where the lines stand, in bytes; 0 for none."""

@@ -1,0 +1,1 @@
+"""What the Train page is made of. `page` is loaded when it is first shown."""

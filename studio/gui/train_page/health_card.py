@@ -1,0 +1,110 @@
+"""The verdict in a line: a word, a sentence, what to do, and how far the run is."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from studio.gui import figures
+from studio.gui.controls import Button, Card, Elided, Progress, Text
+from studio.gui.controls.painting import antialiased
+from studio.gui.icons import Icon, paint_icon
+from studio.gui.theme import tokens
+from studio.project.curves import RunCurves
+from studio.project.health import Verdict
+
+_ICONS = {"good": Icon.CHECK_CIRCLE, "neutral": Icon.INFO, "warn": Icon.WARNING, "danger": Icon.ERROR}
+_TONES = {"good": "accent_text", "neutral": "text2", "warn": "warn", "danger": "danger"}
+_ACTIONS = {"stop": "Stop and keep", "pause": "Pause", "settings": "Change settings", "log": "Look at the log"}
+
+
+class Glyph(QWidget):
+    """An icon in a tone, as part of a text."""
+
+    def __init__(self, icon: Icon, tone: str = "text2", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._icon, self._tone = icon, tone
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def set_icon(self, icon: Icon, tone: str) -> None:
+        """Show another."""
+        self._icon, self._tone = icon, tone
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(18, 18)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        paint_icon(antialiased(self), self._icon, QRectF(self.rect()), getattr(tokens(), self._tone))
+
+
+class HealthCard(Card):
+    """How the run is doing.
+
+    Signals:
+        advised(str): the person follows the advice (see `health.Advice`).
+    """
+
+    advised = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(padding=16, spacing=0, parent=parent)
+        self._advice = ""
+        self.setAccessibleName("Health")
+        self._glyph = Glyph(Icon.INFO)
+        self._word = Text("", "item", "text2")
+        self._sentence = Elided("", "body")
+        self._hint = Elided("", "small", "text2")
+        self._button = Button("", compact=True)
+        self._amount = Text("", "small", "text2")
+        self._bar = Progress(name="Steps done")
+        self._bar.setFixedWidth(150)
+        self._share = Text("", "small_strong")
+        self._share.setMinimumWidth(38)
+        self._share.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._lay_out()
+        self._button.clicked.connect(lambda: self.advised.emit(self._advice))
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(self._glyph)
+        row.addWidget(self._word)
+        words = QVBoxLayout()
+        words.setSpacing(1)
+        words.addWidget(self._sentence)
+        words.addWidget(self._hint)
+        row.addLayout(words, 1)
+        for widget in (self._button, self._amount, self._bar, self._share):
+            row.addWidget(widget)
+        self.body.addLayout(row)
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), max(44, super().sizeHint().height()))
+
+    def show_verdict(self, verdict: Verdict) -> None:
+        """Say how it is doing."""
+        tone = _TONES[verdict.tone]
+        self._glyph.set_icon(_ICONS[verdict.tone], tone)
+        self._word.say(verdict.word, tone)  # type: ignore[arg-type]
+        self._sentence.say(verdict.sentence)
+        self._hint.say(verdict.hint)
+        self._hint.setVisible(bool(verdict.hint))
+        self._advice = verdict.advice
+        self._button.setText(_ACTIONS.get(verdict.advice, ""))
+        self._button.updateGeometry()
+        self._button.setVisible(verdict.advice in _ACTIONS)
+        self.setAccessibleDescription(f"{verdict.word} {verdict.sentence} {verdict.hint}")
+
+    def show_progress(self, curves: RunCurves) -> None:
+        """Say how far it is."""
+        if not curves.total:
+            self._amount.say("")
+            self._share.say("")
+            self._bar.set_share(None)
+            return
+        share = curves.step / curves.total
+        self._amount.say(f"step {figures.count(curves.step)} of {figures.count(curves.total)}")
+        self._bar.set_share(share)
+        self._share.say(figures.share(share))

@@ -1,0 +1,77 @@
+"""Small curves with their newest figure: learning rate, gradient norm, speed, RAM, disk."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from studio.gui import figures
+from studio.gui.controls import Card, Spark, Text
+from studio.project.columns import Array
+from studio.project.curves import RunCurves
+
+_POINTS = 120
+# Name, colour of the curve (memory kinds' colours keep them apart), tool tip.
+_LANES = (
+    ("Learning rate", "optimizer", "How far each step goes"),
+    ("Gradient norm", "gradients", "How strongly the step pulls; jumps announce trouble"),
+    ("Tokens/s", "accent", "Speed of each step"),
+    ("RAM", "weights", "Of the training process"),
+    ("Disk read", "cache", "Of the training process"),
+    ("Disk written", "activations", "Of the training process; checkpoints are the peaks"),
+)
+
+
+class LanesCard(Card):
+    """The lanes of one run."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Speed and machine", padding=16, spacing=6, parent=parent)
+        self._values: dict[str, Text] = {}
+        self._sparks: dict[str, Spark] = {}
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(10)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(2, 1)
+        for row, (name, tone, tip) in enumerate(_LANES):
+            caption, value, spark = Text(name, "small", "text2"), Text("", "small_strong"), Spark(tone=tone, fills=True)
+            value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            value.setMinimumWidth(66)
+            caption.setToolTip(tip)
+            for column, widget in enumerate((caption, value, spark)):
+                grid.addWidget(widget, row, column)
+            self._values[name], self._sparks[name] = value, spark
+        self.body.addLayout(grid)
+        self.body.addStretch(1)
+
+    def show_curves(self, curves: RunCurves) -> None:
+        """Draw them as they stand."""
+        steps, memory = curves.steps, curves.memory
+        with np.errstate(divide="ignore", invalid="ignore"):
+            speed = np.where(steps["seconds"] > 0, steps["tokens"] / steps["seconds"], np.nan)
+        self._show("Learning rate", steps["learning_rate"], figures.rate)
+        self._show("Gradient norm", steps["grad_norm"], lambda norm: f"{norm:.3g}")
+        self._show("Tokens/s", speed, figures.count)
+        self._show("RAM", curves.stack("ram").sum(axis=0), figures.gigabytes)
+        self._show("Disk read", memory["read"], _rate)
+        self._show("Disk written", memory["written"], _rate)
+
+    def _show(self, name: str, values: Array, words: object) -> None:
+        known = values[np.isfinite(values)]
+        text = words(float(known[-1])) if len(known) else "–"  # type: ignore[operator]
+        self._values[name].say(text)
+        self._sparks[name].set_values(_thinned(known).tolist())
+        self._sparks[name].setAccessibleName(f"{name}: {text}")
+
+
+def _thinned(values: Array) -> Array:
+    """At most `_POINTS` values: the highest of each interval, since peaks are what matters here."""
+    if len(values) <= _POINTS:
+        return values
+    starts = np.linspace(0, len(values), _POINTS, endpoint=False).astype(int)
+    return np.maximum.reduceat(values, starts)
+
+
+def _rate(size: float) -> str:
+    return f"{figures.gigabytes(size)}/s" if size >= 5e4 else "0 MB/s"
