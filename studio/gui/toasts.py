@@ -53,6 +53,12 @@ class _Toast(QWidget):
         self._timer.timeout.connect(self._on_time)
         self._timer.start()
 
+    def fit(self, width: int) -> None:
+        """Take a width, and the height that the words need in it."""
+        for _ in range(2):  # wrapped words know their height only once they have their width
+            self.setFixedSize(width, self.rows.totalHeightForWidth(width))
+            self.rows.activate()
+
     def enterEvent(self, event: QEnterEvent) -> None:
         self._timer.stop()
 
@@ -95,10 +101,7 @@ class Toasts(QObject):
         """Put them where they belong; called when the window's size changes."""
         bottom = self._window.height() - 34
         for toast in reversed(self._shown):
-            toast.setFixedWidth(400 + 2 * SHADOW)
-            for _ in range(2):  # wrapped words know their height only once they have their width
-                toast.rows.activate()
-                toast.adjustSize()
+            toast.fit(min(400, self._window.width() - 40) + 2 * SHADOW)
             bottom -= toast.height() - SHADOW
             toast.move(QPoint(self._window.width() - toast.width() - 8, bottom))
             toast.raise_()

@@ -1,0 +1,143 @@
+"""Takes pictures of every page in its states, light and dark: `python -m tests.gui.pictures [--only data]`.
+
+They are written to `build/pictures`, which git ignores, for people to look at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from PySide6.QtWidgets import QApplication
+
+from studio.gui.app import make_application, make_window
+from studio.gui.context import Context
+from studio.preferences import Preferences
+from studio.project.folder import Project
+from tests.gui import scenes
+from tests.gui.samples import make_starter_project, train_some_steps
+from tests.gui.scenes import Scene, Stage
+
+OUT = Path(__file__).resolve().parents[2] / "build" / "pictures"
+SIZES = ((1280, 800), (1920, 1080), (1024, 680))
+
+
+def main() -> int:
+    """Take them; 0 when every scene came about."""
+    options = _options()
+    OUT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        os.environ["TUNESMITH_HOME"] = str(root / "user")
+        application = make_application(["pictures"])
+        studio = _Studio(application, root)
+        failed = [name for name in _take_all(studio, options)]
+    for name in failed:
+        print(f"not shown: {name}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+class _Studio:
+    """Makes a fresh stage for each scene; the trained project is made once, when first wanted."""
+
+    def __init__(self, application: QApplication, root: Path) -> None:
+        self._application, self._root = application, root
+        self._trained: Path | None = None
+        self._count = 0
+
+    def stage(self, look: str) -> Stage:
+        self._count += 1
+        home = self._root / f"scene-{self._count}"
+        home.mkdir()
+        os.environ["TUNESMITH_HOME"] = str(home / "user")
+        context = Context(self._application)
+        context.preferences = Preferences(theme=look, reduce_motion=True)
+        window = make_window(context)
+        context.machine.start()
+        window.show_page("home")
+        window.show()
+        return Stage(window, context, home, lambda: self._copy(home))
+
+    def _copy(self, home: Path) -> Project:
+        if self._trained is None:
+            project = make_starter_project(self._root / "trained" / "Starter voice")
+            train_some_steps(project, "train.steps=40", "train.eval_every=5")
+            self._trained = project.folder
+        target = home / self._trained.name
+        shutil.copytree(self._trained, target)
+        return Project.open(target)
+
+
+def _take_all(studio: _Studio, options: argparse.Namespace) -> Iterator[str]:
+    for page, scene in _scenes(options.only):
+        for look in options.theme:
+            name = f"{page}-{scene.name}-{look}"
+            started = time.monotonic()
+            stage = studio.stage(look)
+            try:
+                scene.show(stage)
+                _shoot(stage, name, options.size)
+                print(f"{name}  {time.monotonic() - started:.1f} s")
+            except Exception as error:  # noqa: BLE001 - one scene that fails must not hide the others
+                print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+                yield name
+            finally:
+                _strike(stage)
+
+
+def _shoot(stage: Stage, name: str, sizes: list[tuple[int, int]]) -> None:
+    for width, height in sizes:
+        stage.window.resize(width, height)
+        stage.settle(250)
+        stage.window.grab().save(str(OUT / f"{name}-{width}.png"))
+    for number, floating in enumerate(_floating(stage)):
+        floating.grab().save(str(OUT / f"{name}-floating{number}.png"))
+
+
+def _floating(stage: Stage) -> list:
+    top = QApplication.topLevelWidgets()
+    return [widget for widget in top if widget is not stage.window and widget.isVisible()]
+
+
+def _strike(stage: Stage) -> None:
+    for widget in _floating(stage):
+        widget.close()
+    stage.context.session.close()
+    stage.window.close()
+    stage.window.deleteLater()
+    stage.context.deleteLater()
+    stage.settle(20)
+
+
+def _scenes(only: str) -> Iterator[tuple[str, Scene]]:
+    for module in sorted(info.name for info in pkgutil.iter_modules(scenes.__path__)):
+        if only and only != module:
+            continue
+        for scene in importlib.import_module(f"tests.gui.scenes.{module}").SCENES:
+            yield module, scene
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="one page")
+    parser.add_argument("--theme", nargs="*", default=["dark", "light"], choices=["dark", "light"])
+    parser.add_argument("--width", type=int, nargs="*", default=[width for width, _ in SIZES])
+    options = parser.parse_args()
+    options.size = [size for size in SIZES if size[0] in options.width]
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""The shell: pages, palette, keys, toasts, drops, closing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from studio.errors import UserError
+from studio.gui.dropping import recognise
+from studio.gui.window import Window
+from studio.project.folder import Project
+
+
+def test_the_palette_finds_and_acts(window: Window, qtbot: QtBot, starter_project: Project) -> None:
+    window.open_project(starter_project.folder)
+    qtbot.keyClick(window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    assert window.palette_view.isVisible()
+    qtbot.keyClicks(window.palette_view.query, "prefer")
+    qtbot.keyClick(window.palette_view.query, Qt.Key.Key_Return)
+    assert window.page_key == "preferences"
+    assert not window.palette_view.isVisible()
+
+
+def test_escape_closes_the_palette(window: Window, qtbot: QtBot) -> None:
+    window.palette_view.open()
+    qtbot.keyClick(window.palette_view.query, Qt.Key.Key_Escape)
+    assert not window.palette_view.isVisible()
+
+
+def test_opening_a_project_reads_facts_and_runs(window: Window, qtbot: QtBot, starter_project: Project) -> None:
+    with qtbot.waitSignal(window.context.session.facts_changed, timeout=10_000, check_params_cb=None):
+        window.open_project(starter_project.folder)
+    qtbot.waitUntil(lambda: window.context.session.facts is not None, timeout=10_000)
+    assert "Starter voice" in window.windowTitle()
+
+
+def test_an_edit_is_saved_and_undone(window: Window, qtbot: QtBot, starter_project: Project) -> None:
+    window.open_project(starter_project.folder)
+    session = window.context.session
+    session.edit("method.rank=8", label="Rank")
+    assert starter_project.draft().method.rank == 8  # type: ignore[attr-defined]
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert starter_project.draft().method.rank == 16  # type: ignore[attr-defined]
+
+
+def test_a_wrong_edit_changes_nothing(window: Window, starter_project: Project) -> None:
+    window.open_project(starter_project.folder)
+    with pytest.raises(UserError, match="rank"):
+        window.context.session.edit("method.rank=0", label="Rank")
+    assert not window.context.session.undo_stack.canUndo()
+
+
+def test_a_folder_that_is_no_project_is_told(window: Window, tmp_path: Path) -> None:
+    assert not window.open_project(tmp_path)
+    assert "is no project" in window.toasts.texts()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("rows with spaces.jsonl", b'{"text": "x"}\n', "data"),
+        ("ünïcode 🎻.csv", b"a,b\n1,2\n", "data"),
+        ("model.gguf", b"GGUF\x03\0\0\0", "gguf"),
+        ("renamed.bin", b"GGUF\x03\0\0\0", "gguf"),
+        ("shared.tunesmith", b"PK\x03\x04", "bundle"),
+        (f"{'long' * 50}.jsonl", b"{}\n", "data"),
+    ],
+)
+def test_what_is_dropped_is_recognised(tmp_path: Path, name: str, content: bytes, kind: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert recognise(path).kind == kind
+
+
+def test_what_cannot_be_used_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="neither a project nor a model folder"):
+        recognise(tmp_path)
+    with pytest.raises(UserError, match="not there any more"):
+        recognise(tmp_path / "gone.jsonl")
+
+
+def test_a_fault_is_reported_and_the_window_lives(window: Window, fresh_home: Path) -> None:
+    try:
+        raise ValueError("curve has 0 points")
+    except ValueError as error:
+        window.faults._is_asking = True  # its dialog would wait for a person
+        window.faults.take(error)
+    reports = list((fresh_home / "logs").glob("fault-*.txt"))
+    assert len(reports) == 1
+    assert "curve has 0 points" in reports[0].read_text(encoding="utf-8")
+    assert window.isVisible()
