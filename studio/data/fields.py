@@ -119,6 +119,21 @@ def question_and_answer(system: str, question: str, answer: str) -> tuple[Messag
     return checked([*head, Message("user", question), Message("assistant", answer)])
 
 
+def one_exchange(messages: tuple[Message, ...], columns: Mapping[str, str]) -> tuple[dict[str, str], str, str]:
+    """A conversation as a row's system column (empty where it has none), its question and its answer.
+
+    Raises:
+        RowError: there is more in it, or a system prompt without a column for it.
+    """
+    system = messages[0].content if messages and messages[0].role == "system" else ""
+    rest = messages[1:] if system else messages
+    if [message.role for message in rest] != ["user", "assistant"]:
+        raise RowError("holds one question and its answer, and this conversation is longer")
+    if system.strip() and "system" not in columns:
+        raise RowError("has no column for a system prompt")
+    return ({columns["system"]: system} if "system" in columns else {}), rest[0].content, rest[1].content
+
+
 def kind_of(value: Any) -> str:
     """What a JSON value is, for a sentence."""
     names = {

@@ -46,6 +46,7 @@ class Format:
         sample: one example row, copyable.
         guess: looks at some first rows (possibly none) and says how sure it is.
         read: turns one row into an example by the given columns; raises `RowError` with the reason when it cannot.
+        write: the other way round, for rows that a person adds; raises `RowError` for what such a row cannot hold.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Format:
     sample: Mapping[str, Any]
     guess: Callable[[Sequence[Row]], Guess]
     read: Callable[[Row, Mapping[str, str]], Example]
+    write: Callable[[Example, Mapping[str, str]], dict[str, Any]]
 
     @property
     def required_roles(self) -> tuple[str, ...]:
@@ -96,6 +98,14 @@ class Recognised:
             RowError: it cannot be used.
         """
         return self.format.read(row, self.columns)
+
+    def write(self, example: Example) -> dict[str, Any]:
+        """An example as a row that reads as it again.
+
+        Raises:
+            RowError: rows of this format cannot hold it.
+        """
+        return self.format.write(example, self.columns)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_again, (self.format.key, dict(self.columns), self.reason))

@@ -34,6 +34,12 @@ def _read(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
     return Example(messages=fields.question_and_answer(system, question, fields.text_of(row, columns["output"])))
 
 
+def _write(example: Example, columns: Mapping[str, str]) -> dict[str, Any]:
+    head, question, answer = fields.one_exchange(example.messages, columns)
+    given = {columns["input"]: ""} if "input" in columns else {}
+    return {columns["instruction"]: question, **given, columns["output"]: answer, **head}
+
+
 FORMAT = Format(
     key="alpaca",
     title="Instruction, input, output",
@@ -47,4 +53,5 @@ FORMAT = Format(
     sample={"instruction": "Translate into French.", "input": "Good morning", "output": "Bonjour"},
     guess=_guess,
     read=_read,
+    write=_write,
 )

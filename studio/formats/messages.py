@@ -33,6 +33,13 @@ def _read(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
     return Example(messages=messages, tools=fields.tools_of(row, columns.get("tools")))
 
 
+def _write(example: Example, columns: Mapping[str, str]) -> dict[str, Any]:
+    row: dict[str, Any] = {columns["messages"]: [message.as_dict() for message in example.messages]}
+    if example.tools and "tools" in columns:
+        row[columns["tools"]] = list(example.tools)
+    return row
+
+
 FORMAT = Format(
     key="messages",
     title="Chat messages",
@@ -47,4 +54,5 @@ FORMAT = Format(
     },
     guess=_guess,
     read=_read,
+    write=_write,
 )

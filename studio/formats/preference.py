@@ -74,6 +74,25 @@ def _turns(row: Mapping[str, Any], column: str) -> list[Message]:
     return fields.turns_of(row, column, *keys)
 
 
+def _write(example: Example, columns: Mapping[str, str]) -> dict[str, Any]:
+    if example.rejected is None:
+        raise RowError("needs the worse answer beside the better one")
+    turns = [message.as_dict() for message in example.messages]
+    chosen, rejected = turns[-1], example.rejected.as_dict()
+    if "prompt" not in columns:
+        return {columns["chosen"]: turns, columns["rejected"]: [*turns[:-1], rejected]}
+    try:
+        head, prompt, _ = fields.one_exchange(example.messages, columns)
+    except RowError:  # as a list of turns the prompt holds any conversation
+        return {columns["prompt"]: turns[:-1], columns["chosen"]: [chosen], columns["rejected"]: [rejected]}
+    return {
+        columns["prompt"]: prompt,
+        columns["chosen"]: chosen["content"],
+        columns["rejected"]: rejected["content"],
+        **head,
+    }
+
+
 FORMAT = Format(
     key="preference",
     title="Preference pairs",
@@ -91,4 +110,5 @@ FORMAT = Format(
     },
     guess=_guess,
     read=_read,
+    write=_write,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from studio.data import columns as cols
 from studio.data import fields
-from studio.data.conversation import Example
+from studio.data.conversation import Example, RowError
 from studio.formats import Format, Guess
 
 
@@ -36,6 +36,15 @@ def _read(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
     return Example(messages=fields.question_and_answer(system, prompt, fields.text_of(row, columns["completion"])))
 
 
+def _write(example: Example, columns: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        head, prompt, completion = fields.one_exchange(example.messages, columns)
+    except RowError:  # as lists of turns a row holds any conversation
+        *before, last = [message.as_dict() for message in example.messages]
+        return {columns["prompt"]: before, columns["completion"]: [last]}
+    return {columns["prompt"]: prompt, columns["completion"]: completion, **head}
+
+
 FORMAT = Format(
     key="prompt_completion",
     title="Prompt and completion",
@@ -44,4 +53,5 @@ FORMAT = Format(
     sample={"prompt": "What is the capital of France?", "completion": "Paris."},
     guess=_guess,
     read=_read,
+    write=_write,
 )

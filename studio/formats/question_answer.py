@@ -49,6 +49,11 @@ def _read(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
     return Example(messages=fields.question_and_answer(system, asked, fields.text_of(row, columns["answer"])))
 
 
+def _write(example: Example, columns: Mapping[str, str]) -> dict[str, Any]:
+    head, question, answer = fields.one_exchange(example.messages, columns)
+    return {columns["question"]: question, columns["answer"]: answer, **head}
+
+
 FORMAT = Format(
     key="question_answer",
     title="Question and answer",
@@ -62,4 +67,5 @@ FORMAT = Format(
     sample={"question": "What is the capital of France?", "answer": "Paris."},
     guess=_guess,
     read=_read,
+    write=_write,
 )

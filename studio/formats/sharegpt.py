@@ -11,6 +11,7 @@ from studio.data.conversation import Example, Message
 from studio.formats import Format, Guess
 
 _NAMES = ("conversations", "conversation", "messages", "dialogue", "chat")
+_NAMED = {"system": "system", "user": "human", "assistant": "gpt", "tool": "tool"}
 
 
 def _is_mine(value: Any) -> bool:
@@ -38,6 +39,16 @@ def _read(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
     return Example(messages=fields.checked(turns), tools=fields.tools_of(row, columns.get("tools")))
 
 
+def _write(example: Example, columns: Mapping[str, str]) -> dict[str, Any]:
+    turns = [{"from": _NAMED[message.role], "value": message.content} for message in example.messages]
+    row: dict[str, Any] = {columns["conversations"]: turns}
+    if "system" in columns and example.messages[0].role == "system":
+        row = {columns["conversations"]: turns[1:], columns["system"]: turns[0]["value"]}
+    if example.tools and "tools" in columns:
+        row[columns["tools"]] = list(example.tools)
+    return row
+
+
 FORMAT = Format(
     key="sharegpt",
     title="ShareGPT conversations",
@@ -55,4 +66,5 @@ FORMAT = Format(
     },
     guess=_guess,
     read=_read,
+    write=_write,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from studio.data import columns as cols
 from studio.data import fields
-from studio.data.conversation import Example
+from studio.data.conversation import Example, RowError
 from studio.formats import Format, Guess
 
 
@@ -30,6 +30,12 @@ def _read(row: Mapping[str, Any], columns: Mapping[str, str]) -> Example:
     return Example(text=fields.text_of(row, columns["text"]))
 
 
+def _write(example: Example, columns: Mapping[str, str]) -> dict[str, Any]:
+    if example.messages:
+        raise RowError("is plain text, without questions and answers")
+    return {columns["text"]: example.text}
+
+
 FORMAT = Format(
     key="text",
     title="Plain text",
@@ -38,4 +44,5 @@ FORMAT = Format(
     sample={"text": "Once upon a time there was a small house by the sea."},
     guess=_guess,
     read=_read,
+    write=_write,
 )

@@ -85,3 +85,11 @@ def test_any_row_is_an_example_or_a_reason(key: str, data: st.DataObject) -> Non
     else:
         assert bool(example.messages) != bool(example.text)
         assert all(isinstance(message.content, str) for message in example.messages)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_writes_a_row_that_reads_as_it_was(key: str) -> None:
+    fmt = FORMATS.get(key)
+    columns = fmt.guess([fmt.sample]).columns
+    example = fmt.read(fmt.sample, columns)
+    assert fmt.read(fmt.write(example, columns), columns) == example
