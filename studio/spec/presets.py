@@ -14,6 +14,8 @@ _FEWEST_STEPS = 60  # fewer optimizer steps rarely change an answer; measured on
 _MOST_EPOCHS = 10.0
 
 # Best first when nothing else speaks against it: what the machine manages, and then the least that can go wrong.
+# Well-tried ones lead within a verdict; the rest follows in its own order.
+_WELL_TRIED = ("lora", "qlora", "full", "lisa")
 _RANKS = {"fits": 0, "tight": 1, "": 2, "short": 3, "impossible": 4}
 
 
@@ -34,8 +36,13 @@ def assignments(key: str, spec: RunSpec, num_rows: int | None = None) -> list[st
 
 
 def order_by_fit(verdicts: Mapping[str, str]) -> list[str]:
-    """Method keys, what fits first; within one verdict the order given is kept."""
-    return sorted(verdicts, key=lambda key: _RANKS.get(verdicts[key], 2))
+    """Method keys, what fits first; within one verdict the well-tried ones, then the order given."""
+
+    def place(key: str) -> tuple[int, int]:
+        standing = _WELL_TRIED.index(key) if key in _WELL_TRIED else len(_WELL_TRIED)
+        return _RANKS.get(verdicts[key], 2), standing
+
+    return sorted(verdicts, key=place)
 
 
 def _for_rows(proposal: Proposal, spec: RunSpec, num_rows: int | None) -> Proposal:

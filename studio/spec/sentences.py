@@ -23,6 +23,7 @@ _WANTED = {
     "float_type": "a number",
     "finite_number": "a finite number",
     "string_type": "text",
+    "string_pattern_mismatch": "written as its help says",
     "dict_type": "a table of names and values",
     "list_type": "a list",
 }

@@ -45,6 +45,7 @@ def test_a_goal_is_kept_in_the_draft_and_an_unknown_one_is_refused() -> None:
 
 def test_what_fits_comes_first() -> None:
     assert order_by_fit({"a": "short", "b": "", "c": "fits", "d": "tight", "e": "fits"}) == ["c", "e", "d", "b", "a"]
+    assert order_by_fit({"badam": "fits", "lora": "fits", "full": "short"}) == ["lora", "badam", "full"]
 
 
 def test_a_declaration_is_described_as_it_stands() -> None:

@@ -1,0 +1,83 @@
+"""One setting in a form: its title, a sentence of help, its editor, and in the help's place what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from studio.gui.controls import Text
+from studio.gui.forms.editors import Editor, editor_for
+from studio.spec.fields import FieldFacts
+
+_TALL_HELP = 90  # letters from which the help takes the row's whole width
+
+
+class FieldRow(QWidget):
+    """A row.
+
+    Signals:
+        edited(str, object): path and the value the person wrote.
+    """
+
+    edited = Signal(str, object)
+
+    def __init__(self, facts: FieldFacts, *, editor: Editor | None = None, parent: QWidget | None = None) -> None:
+        """Make one; `editor` where a setting needs another one than its kind's."""
+        super().__init__(parent)
+        self.facts = facts
+        self.editor = editor or editor_for(facts)
+        self.problem = ""
+        self._value: Any = None
+        self.title = Text(facts.title, "body_strong")
+        self.effect = Text("", "small_strong", "text2")
+        self.help = Text(facts.help, "small", "text2", wrap=True)
+        self._lay_out()
+        self.setObjectName(facts.path)
+        self.editor.edited.connect(self._on_edited)
+
+    def set_value(self, value: Any) -> None:
+        """Show a value, silently. What was written wrongly stays until the value itself is another."""
+        if self.problem and value == self._value:
+            return
+        self._value = value
+        self.editor.set_value(value)
+        self.clear_problem()
+
+    def show_problem(self, sentence: str, *, is_fatal: bool = True) -> None:
+        """Say what is wrong in the help's place."""
+        self.problem = sentence if is_fatal else ""
+        self.help.say(sentence, "danger" if is_fatal else "warn")
+        self.editor.set_wrong(is_fatal)
+
+    def clear_problem(self) -> None:
+        """Show the help again."""
+        self.problem = ""
+        self.help.say(self.facts.help, "text2")
+        self.editor.set_wrong(False)
+
+    def show_effect(self, words: str) -> None:
+        """What the last edit did to the memory that is needed."""
+        self.effect.say(words)
+        self.effect.setVisible(bool(words))
+
+    def _lay_out(self) -> None:
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 5, 0, 5)
+        outer.setSpacing(2)
+        line = QHBoxLayout()
+        line.setSpacing(12)
+        words = QVBoxLayout()
+        words.setSpacing(1)
+        words.addWidget(self.title)
+        line.addLayout(words, 1)
+        line.addWidget(self.effect)
+        line.addWidget(self.editor, 0, Qt.AlignmentFlag.AlignVCenter)
+        outer.addLayout(line)
+        (outer if len(self.facts.help) > _TALL_HELP else words).addWidget(self.help)
+        self.effect.hide()
+
+    def _on_edited(self, value: Any) -> None:
+        self.problem = ""
+        self.edited.emit(self.facts.path, value)

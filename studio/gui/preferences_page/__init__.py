@@ -1,0 +1,1 @@
+"""What the page Preferences is made of."""
