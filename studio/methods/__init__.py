@@ -34,6 +34,7 @@ class Trained:
         gradients: numbers that have a gradient at once.
         state: numbers that have optimizer state on the device at once.
         parked: numbers whose optimizer state waits in RAM.
+        ends: whether embeddings and the output matrix are among the trained weights.
         layers: decoder layers whose own weights are trained at once (their inputs must be kept for that).
         depth: decoder layers that the backward pass goes through, from the last one downwards; None is all.
         adapted: names of the linear layers that have an adapter, each of which keeps its input and its own middle.
@@ -51,6 +52,7 @@ class Trained:
     gradients: int = 0
     state: int = 0
     parked: int = 0
+    ends: bool = False
     layers: int = 0
     depth: int | None = None
     adapted: frozenset[str] = frozenset()
@@ -74,6 +76,7 @@ class Method:
         problems: what in these settings cannot work with this model (facts are None while they are not known).
         estimate: what these settings hold in memory for a model of these shapes; plain arithmetic, microseconds.
         prepare: makes a loaded base model ready to train; imports the engine inside.
+        lighter: key of the method that does nearly the same with less memory, "" for none.
         quantises_base: whether the base is loaded in 4 bits (the loader asks).
     """
 
@@ -87,6 +90,7 @@ class Method:
     problems: Callable[[Any, ModelFacts | None], list[Problem]]
     estimate: Callable[[Any, Shapes], Trained]
     prepare: Callable[[Base, Any], Prepared]
+    lighter: str = ""
     quantises_base: bool = False
 
 

@@ -27,7 +27,7 @@ def _problems(params: FullParams, facts: ModelFacts | None) -> list[Problem]:
 
 def _estimate(params: FullParams, shapes: Shapes) -> Trained:
     every = shapes.total
-    return Trained(weights=every, exact=every, gradients=every, state=every, layers=shapes.layers)
+    return Trained(weights=every, exact=every, gradients=every, state=every, ends=True, layers=shapes.layers)
 
 
 def _prepare(base: Base, params: FullParams) -> Prepared:
@@ -47,4 +47,5 @@ METHOD = Method(
     problems=_problems,
     estimate=_estimate,
     prepare=_prepare,
+    lighter="lora",
 )

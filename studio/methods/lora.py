@@ -53,4 +53,5 @@ METHOD = Method(
     problems=_problems,
     estimate=estimate,
     prepare=_prepare,
+    lighter="qlora",
 )

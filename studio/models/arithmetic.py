@@ -45,7 +45,8 @@ class Shapes:
         layer_sizes: numbers in each decoder layer, first to last.
         window: tokens back that the windowed layers look, 0 for none.
         softcaps_attention: whether attention scores are capped, which no fused kernel can do.
-        kind: "llama" for gated feed-forward with RMS norm, "gpt" for the plain kind with layer norm.
+        kind: "llama" for gated feed-forward with RMS norm, "gemma" where that norm is scaled in fp32, "gpt" for the
+            plain kind with layer norm.
         norms: norms of the hidden state in a decoder layer.
         head_norms: whether queries and keys are normed by head.
     """
@@ -115,7 +116,7 @@ def measure(tensors: Mapping[str, Sequence[int]], config: Mapping[str, Any]) -> 
         head=head,
         others=rest + loose,
         layer_sizes=tuple(sizes[at] for at in sorted(sizes)),
-        kind="llama" if any(linear.name in ("gate_proj", "gate_up_proj") for linear in linears) or experts else "gpt",
+        kind=_kind(text, is_gated=any("gate" in linear.name for linear in linears) or experts > 0),
         norms=len({found[2] for found in layers if found[1] == "0" and _is_hidden_norm(found[2])}) or 2,
         head_norms=any(found[2].endswith("q_norm.weight") for found in layers),
     )
@@ -174,6 +175,12 @@ def _text(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def _is_tied(text: Mapping[str, Any]) -> bool:
     """Whether the output matrix is the input embedding; some families' configs leave it to the default, True."""
     return bool(text.get("tie_word_embeddings", str(text.get("model_type", "")).startswith(("gemma", "gpt2"))))
+
+
+def _kind(text: Mapping[str, Any], *, is_gated: bool) -> str:
+    if not is_gated:
+        return "gpt"
+    return "gemma" if str(text.get("model_type", "")).startswith("gemma") else "llama"
 
 
 def _first(tensors: Mapping[str, Sequence[int]], ends: Iterable[str]) -> int:

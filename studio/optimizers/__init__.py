@@ -25,6 +25,9 @@ class Optimizer:
         title, summary: for people.
         Params: its settings.
         state_bytes: bytes of state kept for each trained number (parameters in fp32), for the planner.
+        scratch_bytes: short-lived bytes for each trained number while a step is made, for the planner.
+        is_paged: whether the state lies in RAM and comes to the card when it is needed.
+        smaller: the optimizer that does nearly the same with less memory on the device, "" for none.
         build: (parameter groups, learning rate, settings) -> a torch optimizer. Imports torch inside. Groups carry
             their own "weight_decay".
     """
@@ -35,6 +38,9 @@ class Optimizer:
     Params: type[OptimizerParams]
     state_bytes: float
     build: Callable[[list[dict[str, Any]], float, Any], Any]
+    scratch_bytes: float = 0.0
+    is_paged: bool = False
+    smaller: str = ""
 
 
 OPTIMIZERS: Registry[Optimizer] = Registry("studio.optimizers", "OPTIMIZER", "optimizer")

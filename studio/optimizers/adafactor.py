@@ -30,4 +30,5 @@ OPTIMIZER = Optimizer(
     Params=AdafactorParams,
     state_bytes=0.02,
     build=_build,
+    scratch_bytes=8,
 )

@@ -32,4 +32,6 @@ OPTIMIZER = Optimizer(
     Params=AdamWParams,
     state_bytes=8,
     build=_build,
+    smaller="adamw_8bit",
+    scratch_bytes=4,
 )

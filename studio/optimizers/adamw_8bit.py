@@ -30,4 +30,5 @@ OPTIMIZER = Optimizer(
     Params=AdamW8bitParams,
     state_bytes=2.03,
     build=_build,
+    smaller="paged_adamw_8bit",
 )

@@ -30,4 +30,6 @@ OPTIMIZER = Optimizer(
     Params=PagedAdamWParams,
     state_bytes=8,
     build=_build,
+    smaller="paged_adamw_8bit",
+    is_paged=True,
 )

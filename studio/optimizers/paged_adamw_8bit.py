@@ -30,4 +30,5 @@ OPTIMIZER = Optimizer(
     Params=PagedAdamW8bitParams,
     state_bytes=2.03,
     build=_build,
+    is_paged=True,
 )

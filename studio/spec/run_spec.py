@@ -164,6 +164,14 @@ class TrainSection(Settings):
     keep_checkpoints: int = setting(
         2, title="Checkpoints kept", help="The newest ones kept, besides the best.", ge=1, le=1000, advanced=True
     )
+    memory_share: float = setting(
+        1.0,
+        title="Share of the card",
+        help="How much of the card's memory the run may take at most. Below 1 it leaves room for other programs.",
+        gt=0,
+        le=1,
+        advanced=True,
+    )
     device: str = setting("auto", title="Device", help='"auto", "cpu", "cuda", "cuda:1" or "mps".', advanced=True)
 
 

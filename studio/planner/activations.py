@@ -1,0 +1,182 @@
+"""Bytes that one micro-batch leaves behind for the backward pass, counted operation by operation.
+
+A token leaves the same bytes in each layer, whatever the model's age: which of a layer's tensors are kept follows from
+who is trained (a weight's gradient needs its input, an adapter keeps its own copy) and from the precision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studio.methods import Trained
+from studio.models.arithmetic import Linear, Shapes
+
+_CHUNK_BYTES = 64 << 20  # studio/engine/token_nll.py: fp32 logits of one chunk of positions
+_BEFORE_ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn")
+_AFTER_ATTENTION = ("o_proj", "out_proj")
+_UP = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc1")
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What goes through the model at once.
+
+    Attributes:
+        tokens: all of them, laid end to end.
+        longest: of the longest row.
+        compute: bytes of a number in arithmetic (2 in bf16, 4 in fp32).
+        stream: bytes of a number in the hidden state that layers hand on: 4 as soon as weights are kept in fp32.
+        checkpointed: whether layers keep their input alone and are computed again.
+        is_fused: whether the device's attention never writes scores down.
+    """
+
+    tokens: int
+    longest: int
+    compute: int
+    stream: int
+    checkpointed: bool = False
+    is_fused: bool = True
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Bytes of a micro-batch, all tokens.
+
+    Attributes:
+        layers: left behind by all layers that the backward pass goes through.
+        one_layer: left behind by one layer while it is computed again; 0 where layers are not.
+        ending: left behind by the last norm and the loss.
+        at_loss: short-lived beside those while the loss is computed, logits apart.
+        moving: short-lived at the fullest moment inside a layer's forward pass.
+        widening: the part of it that training's own copies do not hold already.
+        returning: short-lived inside a layer's backward pass.
+        logits: the chunk of logits at work.
+        error: its gradient in 16 bits, where a trained output matrix needs that.
+    """
+
+    layers: float
+    one_layer: float
+    ending: float
+    at_loss: float
+    moving: float
+    widening: float
+    returning: float
+    logits: float
+    error: float
+
+
+def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
+    """What a micro-batch leaves behind when `trained` is trained."""
+    layers, each = _layers(shapes, trained, batch) if trained.backward else (0.0, 0.0)
+    casts = 4 if trained.adapted and batch.compute == 2 else 0
+    wide, c = shapes.intermediate, batch.compute
+    return Kept(
+        layers=layers * batch.tokens,
+        one_layer=each * batch.tokens if batch.checkpointed else 0.0,
+        ending=_ending(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
+        at_loss=3.0 * shapes.hidden * c * batch.tokens,
+        moving=(2.0 * shapes.hidden * batch.stream + wide * (3 * c + casts)) * batch.tokens,
+        widening=float(wide * (c + casts)) * batch.tokens,
+        returning=_returning(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
+        logits=logits_bytes(shapes, batch),
+        error=2.0 * shapes.vocabulary * min(batch.tokens, logits_chunk(shapes)) * (c == 2 and trained.ends),
+    )
+
+
+def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float, float]:
+    """Bytes that one token leaves behind in all layers, and in the fullest one of them."""
+    deep = shapes.layers if trained.depth is None else min(trained.depth, shapes.layers)
+    own = min(trained.layers, deep)
+    plain = layer_bytes(shapes, trained, batch, is_trained=False)
+    whole = layer_bytes(shapes, trained, batch, is_trained=True)
+    each = whole if own else plain
+    if batch.checkpointed:
+        return float(deep * shapes.hidden * batch.stream), each
+    # Nothing before the lowest layer wants a gradient, so its first norm keeps nothing, unless embeddings are trained.
+    first = 0.0 if trained.ends else 4.0 * shapes.hidden
+    return max(0.0, (deep - own) * plain + own * whole - first), each
+
+
+def layer_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
+    """Bytes that one token leaves behind in one layer."""
+    return (
+        _norms(shapes, batch, is_trained=is_trained)
+        + _inputs(shapes, trained, batch, is_trained=is_trained)
+        + _attention(shapes, batch)
+        + _feed_forward(shapes, trained, batch, is_trained=is_trained)
+        + trained.rank * batch.compute * sum(1 for linear in shapes.linears if linear.name in trained.adapted)
+    )
+
+
+def logits_bytes(shapes: Shapes, batch: MicroBatch) -> float:
+    """fp32 logits and log-probabilities of one chunk, and the chunk before it, which is let go of late."""
+    vocabulary, chunk = max(1, shapes.vocabulary), logits_chunk(shapes)
+    if batch.tokens <= chunk:
+        return 8.0 * vocabulary * batch.tokens
+    rest = min(chunk, batch.tokens - chunk)
+    return vocabulary * (4.0 * chunk + 8.0 * rest)
+
+
+def logits_chunk(shapes: Shapes) -> int:
+    """Positions whose logits are built at once."""
+    return max(16, _CHUNK_BYTES // (4 * max(1, shapes.vocabulary)))
+
+
+def _norms(shapes: Shapes, batch: MicroBatch, *, is_trained: bool) -> float:
+    """RMS norm works in fp32 on a copy of the hidden state; a trained one keeps what it scales as well."""
+    width = shapes.norms * shapes.hidden
+    heads = (shapes.heads + shapes.kv_heads) * shapes.head_size if shapes.head_norms else 0
+    if shapes.kind == "gpt":
+        return float(width * batch.stream)
+    scaled = 4 if shapes.kind == "gemma" else batch.compute
+    return 4.0 * (width + heads) + (batch.stream * width + scaled * heads if is_trained else 0)
+
+
+def _inputs(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
+    """Inputs that linear layers on the hidden state keep: one for all of them in fp32, one each where they are cast."""
+    total = 0.0
+    for group in (_BEFORE_ATTENTION, _UP):
+        found = [linear for linear in shapes.linears if linear.name in group]
+        keeping = [linear for linear in found if is_trained or linear.name in trained.adapted]
+        copies = len(keeping) if batch.compute == 2 else min(1, len(keeping))
+        total += copies * shapes.hidden * batch.compute
+    return total
+
+
+def _attention(shapes: Shapes, batch: MicroBatch) -> float:
+    """Turned queries and keys, values, the outcome and one number a head; all scores where no fused kernel serves."""
+    queries, keys = shapes.heads * shapes.head_size, shapes.kv_heads * shapes.head_size
+    fused = batch.compute * (2 * queries + 2 * keys) + 4.0 * shapes.heads
+    if batch.is_fused and not shapes.softcaps_attention:
+        return fused
+    return fused + batch.longest * shapes.heads * (4.0 + 2 * batch.compute)
+
+
+def _feed_forward(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
+    """Gate, its activation and the other half, and the two last linear layers' inputs."""
+    c, wide = batch.compute, shapes.intermediate
+    parts = 2 if shapes.kind == "gpt" else 3
+    after = _is_adapted(shapes, trained, _AFTER_ATTENTION)
+    queries = shapes.heads * shapes.head_size
+    total = float(parts * wide * c)
+    total += c * queries if after and c == 2 else 0
+    if is_trained or _is_adapted(shapes, trained, ("down_proj", "c_proj", "fc2")):
+        total += wide * c
+    return total
+
+
+def _ending(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """The last norm's copy, and the loss's gradient (or, under a trained output matrix, its input)."""
+    scaled = batch.stream if trained.ends else 0
+    return float(shapes.hidden * (4 + batch.compute + scaled))
+
+
+def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """Gradients on their way through the feed-forward part: in bf16 of its product and both halves at once."""
+    parts = 3 if batch.compute == 2 else 2 if trained.layers else 1
+    hidden = 2 if batch.compute == 2 else 1
+    return float(shapes.intermediate * parts * batch.compute + hidden * shapes.hidden * 4)
+
+
+def _is_adapted(shapes: Shapes, trained: Trained, names: tuple[str, ...]) -> list[Linear]:
+    return [linear for linear in shapes.linears if linear.name in names and linear.name in trained.adapted]

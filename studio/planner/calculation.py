@@ -1,0 +1,135 @@
+"""One run's arithmetic: its micro-batches, its fullest moment, its steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from studio.data.growing import num_heldout
+from studio.errors import UserError
+from studio.methods import METHODS, Trained
+from studio.models.arithmetic import Shapes
+from studio.optimizers import OPTIMIZERS
+from studio.planner.activations import MicroBatch, kept
+from studio.planner.lengths import RowLengths
+from studio.planner.machine import Device, Machine
+from studio.planner.moments import fullest, steady
+from studio.planner.pace import step_seconds
+from studio.spec.run_spec import RunSpec
+
+CONTEXT_BYTES = 600_000_000  # CUDA's context, kernels and cuBLAS workspace
+PROCESS_BYTES = 650_000_000  # Python with torch, transformers and peft loaded
+_CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
+_WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """A run in figures. `memory` by kind at the fullest `moment`; `tokens` of the fullest micro-batch."""
+
+    trained: Trained
+    memory: dict[str, int]
+    moment: str
+    tokens: int
+    ram_bytes: int
+    steps: int
+    step_tokens: float
+    step_seconds: float | None
+
+
+def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, rows: RowLengths | None) -> Calculation:
+    """Calculate a run of `spec` on `device`."""
+    trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
+    optimizer = OPTIMIZERS.get(spec.optimizer.key)
+    batch = fullest_batch(spec, trained, rows, is_card=device.is_card)
+    pages = optimizer.is_paged and device.is_card
+    base = steady(
+        shapes,
+        trained,
+        batch,
+        state_bytes=0.0 if pages else optimizer.state_bytes,
+        scratch=_scratch(shapes, trained, optimizer.scratch_bytes, device),
+        accumulates=spec.train.accumulation > 1,
+        other=0.0,
+    )
+    moment, memory = fullest(base, kept(shapes, trained, batch))
+    memory["other"] += _other(memory, device, machine)
+    per_step, steps = _amount(spec, rows)
+    parked = optimizer.state_bytes * (trained.parked + (trained.state if pages else 0))
+    return Calculation(
+        trained=trained,
+        memory=memory,
+        moment=moment,
+        tokens=batch.tokens,
+        ram_bytes=_CARD_PROCESS_BYTES + int(parked),
+        steps=steps,
+        step_tokens=per_step,
+        step_seconds=step_seconds(
+            shapes,
+            trained,
+            _usual_batch(batch, spec, per_step),
+            accumulation=spec.train.accumulation,
+            state_bytes=optimizer.state_bytes,
+            device=device.kind,
+            speeds=machine.speeds,
+            habits=machine.habits,
+        ),
+    )
+
+
+def fullest_batch(spec: RunSpec, trained: Trained, rows: RowLengths | None, *, is_card: bool) -> MicroBatch:
+    """The micro-batch that takes the most memory."""
+    train = spec.train
+    if rows is None or train.packing:
+        longest = train.max_length if rows is None else rows.longest(train.max_length)
+        tokens = train.batch_size * train.max_length
+    else:
+        tokens, longest = rows.fullest(train.batch_size, train.max_length)
+    compute = 4 if train.precision == "fp32" else 2
+    return MicroBatch(
+        tokens=max(1, tokens),
+        longest=max(1, longest),
+        compute=compute,
+        stream=4 if trained.ends else compute,
+        checkpointed=train.activation_checkpointing,
+    )
+
+
+def _usual_batch(batch: MicroBatch, spec: RunSpec, step_tokens: float) -> MicroBatch:
+    """An average micro-batch: what time is counted from."""
+    tokens = max(1, round(step_tokens / spec.train.accumulation))
+    longest = min(batch.longest, max(1, tokens // spec.train.batch_size))
+    return MicroBatch(tokens, longest, batch.compute, batch.stream, batch.checkpointed)
+
+
+def _amount(spec: RunSpec, rows: RowLengths | None) -> tuple[float, int]:
+    """(tokens of an average step, steps of the run)."""
+    train = spec.train
+    each = train.batch_size * train.accumulation
+    if rows is None:
+        return float(each * train.max_length), train.steps or 0
+    mean, count = rows.cut_mean(train.max_length), rows.count
+    try:
+        count -= num_heldout(spec.data.holdout, count)
+    except UserError:
+        count = 0  # said when the run is checked
+    if train.packing:
+        mean, count = float(train.max_length), math.ceil(count * mean / train.max_length)
+    return each * mean, train.steps or max(
+        1, math.ceil(train.epochs * math.ceil(count / train.batch_size) / train.accumulation)
+    )
+
+
+def _scratch(shapes: Shapes, trained: Trained, scratch_bytes: float, device: Device) -> float:
+    """What an optimizer's step needs beside its state: on a card torch does all tensors at once, else one by one."""
+    if device.is_card:
+        return scratch_bytes * trained.gradients
+    return 2 * scratch_bytes * min(trained.gradients, shapes.largest)
+
+
+def _other(memory: dict[str, int], device: Device, machine: Machine) -> int:
+    """What the libraries take, and what allocators waste; better known once runs have finished here."""
+    known = machine.habits.extra_bytes.get("cuda" if device.is_card else "cpu")
+    base = CONTEXT_BYTES if device.is_card else PROCESS_BYTES
+    moving = memory["activations"] + memory["logits"] + memory["gradients"]
+    return (known if known is not None else base) + int(_WASTE * moving * device.is_card)

@@ -1,0 +1,133 @@
+"""What a run will take: memory by kind at its fullest moment, RAM, disk, time; and whether it fits. No torch.
+
+Window, command line and worker ask here, so there is one answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from studio.errors import Problem
+from studio.methods import METHODS
+from studio.models.facts import ModelFacts
+from studio.planner.calculation import Calculation, calculate
+from studio.planner.lengths import RowLengths
+from studio.planner.machine import Device, Machine, chosen_device
+from studio.planner.verdict import Verdict, judge
+from studio.planner.weights_on_disk import run_disk_bytes
+from studio.spec.run_spec import RunSpec
+
+__all__ = ["Forecast", "Verdict", "forecast", "forecast_all"]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run with one method will take.
+
+    Attributes:
+        method: its key.
+        device: "cpu", "cuda:0", "mps", or what was asked for and is not there.
+        memory: kind -> bytes on the device at the fullest moment (weights, adapter, gradients, optimizer, activations,
+            logits, quantisation, other).
+        peak_bytes, limit_bytes: their sum, and what is free (on the CPU: of RAM).
+        ram_bytes, ram_limit, disk_bytes, disk_limit: likewise.
+        moment: when it is fullest ("loss", "optimizer", ...).
+        tokens: of the fullest micro-batch.
+        steps: of the run; 0 where the number of rows is not known and decides it.
+        step_seconds, run_seconds, tokens_per_second: None until this computer's speeds are measured.
+        margin_bytes: what stays free; negative is missing.
+        verdict: "fits", "tight" (little is left), "short" (too little is free), "impossible".
+        reason: a sentence for people.
+        is_exact: whether the memory was traced through the model's own code rather than calculated.
+    """
+
+    method: str
+    device: str
+    memory: dict[str, int]
+    peak_bytes: int
+    limit_bytes: int
+    ram_bytes: int
+    ram_limit: int
+    disk_bytes: int
+    disk_limit: int
+    moment: str
+    tokens: int
+    steps: int
+    step_seconds: float | None
+    run_seconds: float | None
+    tokens_per_second: float | None
+    margin_bytes: int
+    verdict: Verdict
+    reason: str
+    is_exact: bool = False
+
+
+def forecast(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None = None) -> Forecast:
+    """What a run of `spec` will take.
+
+    Args:
+        spec: as drafted; paths do not matter.
+        facts: of its base model.
+        machine: this computer.
+        rows: how long its rows are; without them each is taken to be as long as is allowed.
+    """
+    wanted = spec.train.device
+    device = chosen_device(wanted, machine.resources, spec.train.memory_share)
+    found = calculate(spec, facts.shapes, device or Device(wanted, "cpu", 0, 0), machine, rows)
+    return told(spec, facts, machine, found, device)
+
+
+def forecast_all(
+    spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None = None
+) -> dict[str, Forecast]:
+    """The same run with each method: the spec's own settings for its method, the others as they come."""
+    return {key: forecast(with_method(spec, key), facts, machine, rows) for key in METHODS.all()}
+
+
+def with_method(spec: RunSpec, key: str) -> RunSpec:
+    """The spec with another method; settings of the same name are taken over where they can be."""
+    if spec.method.key == key:
+        return spec
+    params = METHODS.get(key).Params
+    shared = {name: value for name, value in spec.method if name in params.model_fields and name != "key"}
+    try:
+        method = params(**shared)
+    except ValueError:
+        method = params()  # the same name means something else there
+    return spec.model_copy(update={"method": method})
+
+
+def told(spec: RunSpec, facts: ModelFacts, machine: Machine, found: Calculation, device: Device | None) -> Forecast:
+    """Put a calculation into words."""
+    problems: list[Problem] = METHODS.get(spec.method.key).problems(spec.method, facts)
+    resources, disk = machine.resources, run_disk_bytes(spec, facts, found.trained)
+    peak, limit = sum(found.memory.values()), device.limit_bytes if device else 0
+    ram = peak if device is None or not device.is_card else found.ram_bytes
+    verdict, reason = judge(spec, problems, device, peak, ram, disk, resources)
+    run_seconds = found.step_seconds * found.steps if found.step_seconds and found.steps else None
+    return Forecast(
+        method=spec.method.key,
+        device=device.name if device else spec.train.device,
+        memory=found.memory,
+        peak_bytes=peak,
+        limit_bytes=limit,
+        ram_bytes=ram,
+        ram_limit=resources.ram_free,
+        disk_bytes=disk,
+        disk_limit=resources.disk_free,
+        moment=found.moment,
+        tokens=found.tokens,
+        steps=found.steps,
+        step_seconds=found.step_seconds,
+        run_seconds=run_seconds,
+        tokens_per_second=found.step_tokens / found.step_seconds if found.step_seconds else None,
+        margin_bytes=limit - peak,
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def with_memory(forecast: Forecast, memory: dict[str, int]) -> Forecast:
+    """The same forecast with memory that was traced or measured."""
+    peak = sum(memory.values())
+    return replace(forecast, memory=memory, peak_bytes=peak, margin_bytes=forecast.limit_bytes - peak, is_exact=True)

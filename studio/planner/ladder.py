@@ -1,0 +1,164 @@
+"""What could be given up so that a run fits: each rung with its price and what it saves, the least harm first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from studio.errors import UserError
+from studio.methods import METHODS
+from studio.models.facts import ModelFacts
+from studio.optimizers import OPTIMIZERS
+from studio.planner.forecast import Forecast, forecast, with_method
+from studio.planner.lengths import RowLengths
+from studio.planner.machine import Machine
+from studio.spec.run_spec import RunSpec
+from studio.spec.values import set_values
+
+_WORTH = 0.005  # a rung that saves less than this share of the peak is not worth reading
+_SHORTEST = 128
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One thing to give up.
+
+    Attributes:
+        title, cost: for people: what, and at what price.
+        saves_bytes: on the device, taken alone.
+        settings: what it sets, as `path=value`.
+        is_gentle: whether a run may take it half way and stay the same run: same rows, same steps, same state.
+    """
+
+    title: str
+    cost: str
+    saves_bytes: int
+    settings: tuple[str, ...]
+    is_gentle: bool = False
+
+
+def ladder(
+    spec: RunSpec,
+    facts: ModelFacts,
+    machine: Machine,
+    rows: RowLengths | None = None,
+    budget_bytes: int | None = None,
+) -> list[Rung]:
+    """Every rung that saves memory, the least harm first.
+
+    Args:
+        budget_bytes: then only the rungs that are needed to come down to it, each on top of those before.
+    """
+    if budget_bytes is not None:
+        return climb(spec, facts, machine, rows, budget_bytes)
+    peak = forecast(spec, facts, machine, rows).peak_bytes
+    measured = (_measured(rung, spec, facts, machine, rows, peak) for rung in _rungs(spec, facts, machine, rows))
+    return [rung for rung in measured if rung is not None and rung.saves_bytes > _WORTH * peak]
+
+
+def climb(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None, budget_bytes: int) -> list[Rung]:
+    """The rungs that together bring a run down to a budget; all that help when even they are too few."""
+    taken: list[Rung] = []
+    while (now := forecast(spec, facts, machine, rows)).peak_bytes > budget_bytes:
+        found = next(_useful(spec, facts, machine, rows, now), None)
+        if found is None:
+            break
+        taken.append(found)
+        spec = set_values(spec, found.settings)
+    return taken
+
+
+def _useful(
+    spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None, now: Forecast
+) -> Iterator[Rung]:
+    for rung in _rungs(spec, facts, machine, rows):
+        found = _measured(rung, spec, facts, machine, rows, now.peak_bytes)
+        if found is not None and found.saves_bytes > _WORTH * now.peak_bytes:
+            yield found
+
+
+def _measured(
+    rung: Rung, spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None, peak: int
+) -> Rung | None:
+    """The rung with what it saves; None when these settings do not go together."""
+    try:
+        after = forecast(set_values(spec, rung.settings), facts, machine, rows)
+    except UserError:
+        return None
+    if after.verdict == "impossible":
+        return None
+    return Rung(rung.title, rung.cost, peak - after.peak_bytes, rung.settings, rung.is_gentle)
+
+
+def _rungs(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None) -> Iterator[Rung]:
+    """Candidates in order of harm; what they save is not known yet."""
+    yield from _smaller_batches(spec)
+    if not spec.train.activation_checkpointing:
+        cost = "Same result; a step takes about a third longer."
+        yield Rung("Recompute activations", cost, 0, ("train.activation_checkpointing=true",), is_gentle=True)
+    if spec.train.precision == "fp32":
+        yield Rung("16-bit arithmetic", "Rounds more; the usual choice on GPUs.", 0, ("train.precision=bf16",))
+    yield from _optimizers(spec)
+    yield from _lighter_method(spec)
+    rank = getattr(spec.method, "rank", 0)
+    if rank >= 16:
+        cost = "The adapter can learn less; small tasks do not notice."
+        yield Rung(f"Rank {rank // 2} instead of {rank}", cost, 0, (f"method.rank={rank // 2}",))
+    yield from _shorter_rows(spec, rows)
+    yield from _other_method(spec, facts, machine, rows)
+
+
+def _smaller_batches(spec: RunSpec) -> Iterator[Rung]:
+    size, times = spec.train.batch_size, spec.train.accumulation
+    for smaller in dict.fromkeys((largest_part(size), 1)):
+        if smaller < size and size * times // smaller <= 4096:
+            settings = (f"train.batch_size={smaller}", f"train.accumulation={size * times // smaller}")
+            title = f"{smaller} row{'s' * (smaller > 1)} at a time instead of {size}"
+            cost = "Same effective batch and result; slower on a fast card."
+            yield Rung(title, cost, 0, settings, is_gentle=True)
+
+
+def largest_part(size: int) -> int:
+    """The largest number below `size` that divides it: a micro-batch of so many keeps the effective batch."""
+    return next((part for part in range(size // 2, 0, -1) if size % part == 0), 1)
+
+
+def _optimizers(spec: RunSpec) -> Iterator[Rung]:
+    """The smaller relatives of the optimizer, one after the other."""
+    seen, unit = {spec.optimizer.key}, OPTIMIZERS.get(spec.optimizer.key)
+    while unit.smaller and unit.smaller not in seen:
+        seen.add(unit.smaller)
+        unit = OPTIMIZERS.get(unit.smaller)
+        yield Rung(f"Optimizer: {unit.title}", unit.summary, 0, (f"optimizer.key={unit.key}",))
+
+
+def _lighter_method(spec: RunSpec) -> Iterator[Rung]:
+    key = METHODS.get(spec.method.key).lighter
+    if key:
+        yield _method(key)
+
+
+def _other_method(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None) -> Iterator[Rung]:
+    """The method that takes least of all, when it is none of those named already."""
+    keys = [key for key in METHODS.all() if key not in (spec.method.key, METHODS.get(spec.method.key).lighter)]
+    found = [forecast(with_method(spec, key), facts, machine, rows) for key in keys]
+    possible = [each for each in found if each.verdict != "impossible"]
+    if possible:
+        yield _method(min(possible, key=lambda each: each.peak_bytes).method)
+
+
+def _method(key: str) -> Rung:
+    unit = METHODS.get(key)
+    return Rung(f"Method: {unit.title}", unit.summary, 0, (f"method.key={key}",))
+
+
+def _shorter_rows(spec: RunSpec, rows: RowLengths | None) -> Iterator[Rung]:
+    length = spec.train.max_length
+    if rows is not None and not spec.train.packing:
+        length = rows.longest(length)
+    for part in (2, 4):
+        shorter = length // part
+        if shorter >= _SHORTEST:
+            share = "" if rows is None else f" ({rows.share_beyond(shorter):.1%} of the rows)"
+            cost = f"What is longer is cut off{share}."
+            yield Rung(f"Rows of {shorter:,} tokens at most", cost, 0, (f"train.max_length={shorter}",))

@@ -1,0 +1,70 @@
+"""The computer as the planner sees it: what it has now, how fast it is, and what its libraries take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.machine.bench import Habits, Speeds, remembered_habits, remembered_speeds
+from studio.machine.resources import Gpu, Resources, read_resources
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to plan with.
+
+    Attributes:
+        resources: free and total, now.
+        speeds: as measured on this computer, None before that.
+        habits: what finished runs taught about this computer.
+    """
+
+    resources: Resources
+    speeds: Speeds | None = None
+    habits: Habits = field(default_factory=Habits)
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a run trains. `limit_bytes` is what it may take of the memory there."""
+
+    name: str
+    kind: str
+    limit_bytes: int
+    total_bytes: int
+
+    @property
+    def is_card(self) -> bool:
+        """Whether it has memory of its own."""
+        return self.kind == "cuda"
+
+
+def this_machine(folder: Path) -> Machine:
+    """This computer; `folder` says which disk counts."""
+    return machine_of(read_resources(folder))
+
+
+def machine_of(resources: Resources) -> Machine:
+    """A computer whose state was read already, with what is remembered of it."""
+    return Machine(resources, remembered_speeds(resources), remembered_habits(resources))
+
+
+def chosen_device(wanted: str, resources: Resources, share: float = 1.0) -> Device | None:
+    """The device that `train.device` means here; None when this computer has no such one.
+
+    Args:
+        wanted: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        share: of a card's memory that the run may take at most.
+    """
+    kind, _, number = wanted.partition(":")
+    cards = [gpu for gpu in resources.gpus if not number or gpu.index == int(number)]
+    if kind in ("auto", "cuda") and cards:
+        return _card(cards[0], share)
+    if kind in ("auto", "cpu", "mps"):
+        name = "cpu" if kind == "auto" else kind
+        return Device(name, name, resources.ram_free, resources.ram_total)
+    return None
+
+
+def _card(gpu: Gpu, share: float) -> Device:
+    return Device(f"cuda:{gpu.index}", "cuda", min(gpu.free_bytes, int(gpu.total_bytes * share)), gpu.total_bytes)

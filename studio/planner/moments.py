@@ -1,0 +1,158 @@
+"""The moments at which a run can be at its fullest, and what lies in memory at each, by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from studio.methods import Trained
+from studio.models.arithmetic import Shapes
+from studio.planner.activations import Kept, MicroBatch
+
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""Bytes of a number in NF4 with double quantisation: half a byte, one for each 64, and four for each 256 of those."""
+
+KINDS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "quantisation", "other")
+
+
+@dataclass(frozen=True)
+class Steady:
+    """What lies there all the time, in bytes.
+
+    Attributes:
+        weights, adapter, optimizer, other: by kind.
+        gradients: all of them at once.
+        held: gradients that are there during the next forward pass already (accumulation).
+        copies: 16-bit copies of fp32 weights while a pass uses them.
+        head_copy: the output matrix's share of such copies, which lives until the backward pass.
+        head_gradient: the output matrix's, as the loss makes it.
+        waiting: the same in fp32, while it waits for the embedding's to be added to it (tied) or stands alone.
+        embedding_gradient: short-lived copies at the end, beyond the gradients themselves.
+        lowest: gradients that come last: of the lowest layer and the embeddings.
+        unpacked: a 4-bit layer's weights, unpacked for use.
+        scratch: what the optimizer's step needs beside.
+    """
+
+    weights: float
+    adapter: float
+    optimizer: float
+    other: float
+    gradients: float
+    held: float
+    copies: float
+    head_copy: float
+    head_gradient: float
+    waiting: float
+    embedding_gradient: float
+    lowest: float
+    unpacked: float
+    scratch: float
+
+
+def steady(
+    shapes: Shapes,
+    trained: Trained,
+    batch: MicroBatch,
+    *,
+    state_bytes: float,
+    scratch: float,
+    accumulates: bool,
+    other: float,
+) -> Steady:
+    """Turn numbers into bytes.
+
+    Args:
+        state_bytes: of optimizer state for each number that has it on the device.
+        scratch: the optimizer's short-lived bytes.
+        accumulates: whether several micro-batches make a step.
+        other: what the libraries take.
+    """
+    exact = shapes.total if batch.compute == 4 else trained.exact
+    quantised = min(trained.quantised, shapes.linear_numbers)
+    rest = max(0, shapes.total - max(exact, 0) - quantised) if exact < shapes.total else 0
+    matrices = (shapes.linear_numbers - quantised) * exact / max(1, shapes.total)
+    is_cast = batch.compute == 2
+    ends = shapes.head or shapes.embedding
+    gradients = 4.0 * trained.gradients
+    return Steady(
+        weights=4.0 * (exact - quantised * (exact == shapes.total)) + NF4_BYTES * quantised + 2.0 * rest,
+        adapter=4.0 * trained.adapter,
+        optimizer=state_bytes * trained.state,
+        other=other + trained.extra_bytes,
+        gradients=gradients,
+        held=gradients if accumulates else 0.0,
+        copies=2.0 * matrices if is_cast and trained.backward else 0.0,
+        head_copy=2.0 * ends if is_cast and trained.ends else 0.0,
+        head_gradient=float(batch.compute * ends) if trained.ends else 0.0,
+        waiting=4.0 * ends if trained.ends and not (shapes.head and accumulates) else 0.0,
+        embedding_gradient=4.0 * shapes.embedding * _copies(shapes, accumulates=accumulates) if trained.ends else 0.0,
+        lowest=0.0 if accumulates else min(gradients, 4.0 * _lowest(shapes, trained)),
+        unpacked=batch.compute * _widest(shapes) if quantised else 0.0,
+        scratch=scratch + trained.scratch_bytes,
+    )
+
+
+def fullest(base: Steady, kept: Kept) -> tuple[str, dict[str, int]]:
+    """The name of the fullest moment and its bytes by kind."""
+    moments = _moments(base, kept)
+    name = max(moments, key=lambda each: sum(moments[each].values()))
+    return name, moments[name]
+
+
+def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
+    inputs = kept.layers + kept.ending
+    cast = base.copies + base.head_copy
+    loss = kept.at_loss + kept.logits
+    return {
+        "forward": _memory(base, activations=kept.layers + base.copies + kept.widening, gradients=base.held),
+        "loss": _memory(
+            base, activations=inputs + cast + kept.at_loss, logits=kept.logits, gradients=base.held, unpacked=False
+        ),
+        "head": _memory(
+            base,
+            activations=inputs + base.head_copy + (0 if kept.one_layer else base.copies) + base.head_gradient,
+            logits=kept.logits + kept.error if base.head_gradient else 0,
+            gradients=base.held,
+        ),
+        "first layer back": _memory(
+            base,
+            activations=inputs + kept.one_layer + kept.returning + (0 if kept.one_layer else base.copies),
+            gradients=base.held + base.waiting,
+        ),
+        "last layer back": _memory(
+            base, activations=kept.one_layer + kept.returning, gradients=base.gradients - base.lowest
+        ),
+        "embeddings": _memory(base, activations=base.embedding_gradient, gradients=base.gradients),
+        "optimizer": _memory(base, activations=base.scratch, gradients=base.gradients, unpacked=False),
+        "evaluation": _memory(base, activations=max(kept.moving, loss)),
+    }
+
+
+def _memory(
+    base: Steady, *, activations: float, gradients: float = 0.0, logits: float = 0.0, unpacked: bool = True
+) -> dict[str, int]:
+    parts = (
+        base.weights,
+        base.adapter,
+        gradients,
+        base.optimizer,
+        activations,
+        logits,
+        base.unpacked if unpacked else 0.0,
+        base.other,
+    )
+    return {kind: int(part) for kind, part in zip(KINDS, parts, strict=True)}
+
+
+def _copies(shapes: Shapes, *, accumulates: bool) -> int:
+    """Copies of the embedding's gradient beyond what is kept: a tied one comes in two parts that are added up."""
+    return (0 if shapes.head else 2) + accumulates
+
+
+def _lowest(shapes: Shapes, trained: Trained) -> float:
+    layer = sum(shapes.layer_sizes) / max(1, shapes.layers)
+    return min(1, trained.layers) * layer + (shapes.embedding if trained.ends and shapes.head else 0)
+
+
+def _widest(shapes: Shapes) -> int:
+    return max((linear.inputs * linear.outputs for linear in shapes.linears), default=0)

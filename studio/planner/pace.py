@@ -1,0 +1,64 @@
+"""Time of a step from the work in it and the speeds measured on this computer."""
+
+from __future__ import annotations
+
+from studio.machine.bench import Habits, Speeds
+from studio.methods import Trained
+from studio.models.arithmetic import Shapes
+from studio.planner.activations import MicroBatch
+
+_REACHED = 0.65
+"""Share of a bare matrix product's speed that a whole training step reaches, until runs here have taught better."""
+
+
+def step_seconds(
+    shapes: Shapes,
+    trained: Trained,
+    batch: MicroBatch,
+    *,
+    accumulation: int,
+    state_bytes: float,
+    device: str,
+    speeds: Speeds | None,
+    habits: Habits,
+) -> float | None:
+    """Seconds of one optimizer step on average rows; None where nothing was measured."""
+    rate = speeds.matmul.get(f"{device} {'bf16' if batch.compute == 2 else 'fp32'}") if speeds else None
+    if not speeds or not rate:
+        return None
+    work = accumulation * batch.tokens * token_work(shapes, trained, batch)
+    moved = trained.state * (2 * state_bytes + 12) + accumulation * _unpacked(shapes, trained, batch)
+    seconds = work / (rate * _REACHED) + moved / speeds.memory.get(device, float("inf"))
+    return seconds * habits.pace.get(device, 1.0)
+
+
+def token_work(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """Floating-point operations for one token of a micro-batch, forward and back."""
+    matrices = shapes.linear_numbers + _active_experts(shapes)
+    head = shapes.head or shapes.embedding
+    attention = 2.0 * shapes.layers * shapes.heads * shapes.head_size * _reach(shapes, batch.longest)
+    forward = 2.0 * (matrices + head + trained.adapter) + attention
+    total = forward * trained.forwards
+    if not trained.backward:
+        return total
+    deep = 1.0 if trained.depth is None else min(1.0, trained.depth / max(1, shapes.layers))
+    own = min(trained.layers, shapes.layers) / max(1, shapes.layers)
+    total += deep * (2.0 * matrices + 2 * attention) + 2.0 * head + 4.0 * trained.adapter
+    total += own * 2.0 * matrices + (2.0 * head if trained.ends else 0.0)
+    return total + (forward if batch.checkpointed else 0.0)
+
+
+def _reach(shapes: Shapes, longest: int) -> float:
+    """Tokens that a token looks at on average."""
+    return min(longest / 2, shapes.window) if shapes.window else longest / 2
+
+
+def _active_experts(shapes: Shapes) -> float:
+    """Numbers of the experts that one token goes through."""
+    return 3.0 * shapes.hidden * shapes.intermediate * shapes.layers if shapes.experts else 0.0
+
+
+def _unpacked(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """Bytes written to unpack 4-bit weights, forward and back."""
+    passes = 3 if batch.checkpointed else 2
+    return passes * trained.quantised * (0.5 + batch.compute)
