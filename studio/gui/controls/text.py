@@ -40,7 +40,7 @@ class Text(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(wrap)
         if wrap:
-            self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
+            self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         if selectable:
             self.setTextInteractionFlags(
                 Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
@@ -63,16 +63,21 @@ class Text(QLabel):
         if tone is not None:
             self.set_tone(tone)
 
+    def sizeHint(self) -> QSize:
+        # Qt guesses a shape for wrapped text before it knows the width, and rows then stand too far apart.
+        hint = super().sizeHint()
+        return QSize(hint.width(), self.minimumHeight()) if self.wordWrap() and self.minimumHeight() else hint
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._fit()
+        if event.size().width() != event.oldSize().width():
+            self._fit()
 
     def _fit(self) -> None:
         # A wrapping label in nested layouts is given too little height; this says what it needs.
         if self.wordWrap() and self.width() > 0:
-            height = self.heightForWidth(self.width())
-            if height != self.minimumHeight():
-                self.setMinimumHeight(height)
+            self.setMinimumHeight(0)  # Qt never answers less than the minimum that stands
+            self.setMinimumHeight(self.heightForWidth(self.width()))
 
     def _dress(self) -> None:
         self.setFont(font(self._role))
