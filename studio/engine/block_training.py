@@ -129,7 +129,6 @@ def prepare_blocks(model: Any, base: Base, driver: BlockDriver) -> Prepared:
     return Prepared(
         model=model,
         save_weights=model_saver(model, base, kept=getattr(torch, base.dtype)),
-        is_exact=base.dtype == "float32",
         driver=driver,
     )
 
@@ -138,7 +137,7 @@ class BlockDriver(Driver):
     """Turns blocks on and off.
 
     Frozen weights are in the run's own dtype, trained ones in fp32. A checkpoint keeps the former in the model's folder
-    and the latter beside it; they are put in when the loop begins, for until then the model is of one dtype.
+    and the latter in this driver's state.
 
     Args:
         base: what the method was given.
@@ -148,6 +147,7 @@ class BlockDriver(Driver):
         interval: optimizer steps between choices; 0 chooses once.
         parks_state: keep the optimizer state of frozen blocks in RAM instead of dropping it.
         layer_of: the decoder layer of each block, where blocks are not the layers themselves; None for what is in none.
+        stand_ins: what the optimizer sees in the place of a parameter, by name, where it is not the parameter itself.
     """
 
     def __init__(
@@ -160,21 +160,23 @@ class BlockDriver(Driver):
         interval: int,
         parks_state: bool = False,
         layer_of: Sequence[int | None] | None = None,
+        stand_ins: dict[str, nn.Parameter] | None = None,
     ) -> None:
         self.blocks, self.always = blocks, always
         self.active: list[int] = []
-        self._exact = base.trainable
         self._dtype = getattr(torch, base.dtype)
         self._chooser, self._interval, self._parks_state = chooser, interval, parks_state
         self._layer_of: list[int | None] = list(layer_of or range(len(blocks)))
+        self._stand_ins = stand_ins or {}
         self._parked: dict[str, dict[str, Any]] = {}
         # Its own, so that the order of rows and dropout are those of any other method.
-        self.generator = torch.Generator().manual_seed(base.seed + 0x115A)
+        self._generator = torch.Generator().manual_seed(base.seed + 0x115A)
+        self._noise = torch.Generator(base.device).manual_seed(base.seed + 0x115B)
 
     def begin(self, loop: Loop) -> None:
         """Freeze the blocks; the optimizer knows them all by now."""
         self._loop = loop
-        self._make_exact(self.always)
+        self._make_exact(self.always, {})
         for block in self.blocks:
             for parameter in block.values():
                 parameter.requires_grad_(False)
@@ -182,33 +184,33 @@ class BlockDriver(Driver):
 
     def before_step(self, number: int, rows: list[Rows]) -> None:
         """Choose anew when it is time."""
-        self._chooser.observe(number, rows, self.generator)
+        self._chooser.observe(number, rows, self._generator)
         if not self.active or (self._interval and (number - 1) % self._interval == 0):
-            self._switch(self._chooser.choose(self.generator))
+            self._switch(self._chooser.choose(self._generator))
             self._tell(number)
 
     def state(self) -> dict[str, Any]:
-        """Draws, choice, and parked optimizer state."""
+        """Draws, choice, parked optimizer state, and exact values of what is trained now."""
+        trained = [self.always, *(self.blocks[at] for at in self.active)]
+        is_short = self._dtype != torch.float32
         return {
-            "generator": self.generator.get_state(),
+            "generator": self._generator.get_state(),
+            "noise": self._noise.get_state(),
             "active": self.active,
             "chooser": self._chooser.state(),
             "parked": self._parked,
+            "exact": {name: p.detach() for block in trained for name, p in block.items()} if is_short else {},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """As it was; the weights of active blocks are exact already."""
-        self.generator.set_state(state["generator"])
+        """As it was."""
+        self._generator.set_state(state["generator"])
+        self._noise.set_state(state["noise"])
         self._chooser.load_state(state["chooser"])
         self._parked = state["parked"]
         self.active = list(state["active"])
-        for at in self.active:
-            self._make_exact(self.blocks[at])
-        self._exact = {}
-
-    def optimised(self, name: str, parameter: nn.Parameter) -> nn.Parameter:
-        """What stands for a block's parameter in the optimizer."""
-        return parameter
+        for block in (self.always, *(self.blocks[at] for at in self.active)):
+            self._make_exact(block, state["exact"])
 
     def _switch(self, chosen: list[int]) -> None:
         for at in sorted(set(self.active) - set(chosen)):
@@ -219,17 +221,17 @@ class BlockDriver(Driver):
                 self._thaw(name, parameter)
         self.active = chosen
 
-    def _make_exact(self, block: Block) -> None:
+    def _make_exact(self, block: Block, values: dict[str, torch.Tensor]) -> None:
+        """Turn a block's parameters on, in fp32, with these values or their own."""
         for name, parameter in block.items():
-            exact = self._exact.get(name, parameter.data)
-            parameter.data = exact.to(parameter.device, torch.float32)
+            parameter.data = values.get(name, parameter.data).to(parameter.device, torch.float32)
             parameter.requires_grad_(True)
 
     def _freeze(self, name: str, parameter: nn.Parameter) -> None:
         parameter.requires_grad_(False)
         parameter.grad = None
-        parameter.data = round_at_random(parameter.data, self._dtype, self.generator)
-        left = self._loop.optimizer.state.pop(self.optimised(name, parameter), {})
+        parameter.data = round_at_random(parameter.data, self._dtype, self._noise)
+        left = self._loop.optimizer.state.pop(self._stand_ins.get(name, parameter), {})
         if self._parks_state and left:
             self._parked[name] = {key: _to(value, torch.device("cpu")) for key, value in left.items()}
 
@@ -238,7 +240,7 @@ class BlockDriver(Driver):
         parameter.requires_grad_(True)
         parked = self._parked.pop(name, None)
         if parked:
-            place = self._loop.optimizer.state[self.optimised(name, parameter)]
+            place = self._loop.optimizer.state[self._stand_ins.get(name, parameter)]
             place.update({key: _to(value, parameter.device) for key, value in parked.items()})
 
     def _tell(self, number: int) -> None:

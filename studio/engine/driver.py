@@ -38,3 +38,38 @@ class Driver:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Put back what `state` gave; called after `begin`, before the optimizer gets its own state back."""
+
+
+class Several(Driver):
+    """Drivers one after the other, as one. The first of them computes the gradient."""
+
+    def __init__(self, *drivers: Driver) -> None:
+        self._drivers = drivers
+
+    def begin(self, loop: Loop) -> None:
+        """All of them."""
+        for driver in self._drivers:
+            driver.begin(loop)
+
+    def before_step(self, number: int, rows: list[Rows]) -> None:
+        """All of them."""
+        for driver in self._drivers:
+            driver.before_step(number, rows)
+
+    def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
+        """The first one's."""
+        return self._drivers[0].gradient(loop, rows, trained)
+
+    def after_step(self, rate: float) -> None:
+        """All of them."""
+        for driver in self._drivers:
+            driver.after_step(rate)
+
+    def state(self) -> dict[str, Any]:
+        """Of each."""
+        return {"drivers": [driver.state() for driver in self._drivers]}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Of each."""
+        for driver, own in zip(self._drivers, state["drivers"], strict=True):
+            driver.load_state(own)

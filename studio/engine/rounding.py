@@ -13,12 +13,12 @@ def round_at_random(values: torch.Tensor, dtype: torch.dtype, generator: torch.G
     Args:
         values: fp32.
         dtype: float32 (nothing to do), bfloat16, or another one (rounded plainly).
-        generator: on the CPU; the draw is the same on every device.
+        generator: on the values' device, for a draw on the CPU would take longer than the step.
     """
     if dtype == torch.float32 or values.numel() == 0:
         return values
     if dtype != torch.bfloat16:
         return values.to(dtype)
-    noise = torch.randint(0, 1 << 16, values.shape, dtype=torch.int32, generator=generator).to(values.device)
+    noise = torch.randint(0, 1 << 16, values.shape, dtype=torch.int32, generator=generator, device=values.device)
     bits = values.contiguous().view(torch.int32) + noise
     return (bits & -(1 << 16)).view(torch.float32).to(torch.bfloat16)

@@ -27,6 +27,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "freeze": {"trained_layers": 1},
     "badam": {"interval": 3},
     "hft": {"interval": 5},
+    "galore": {"rank": 8, "interval": 5},
+    "natural_galore": {"rank": 8, "interval": 5},
+    "frugal": {"interval": 5},
+    "lift": {"rank": 4, "interval": 5},
+    "spiel": {"density": 0.1, "interval": 4},
+    "owlore": {"active_layers": 1, "interval": 3, "rank": 8},
 }
 TRAIN: dict[str, dict[str, Any]] = {}
 
