@@ -9,16 +9,14 @@ from typing import Any
 from rich.console import Console
 
 from studio.cli.exporting import follow_export
-from studio.cli.journey import Clock, Examiner, Score, free_folder, verdict
+from studio.cli.journey import Clock, Examiner, Score, verdict
 from studio.cli.running import run_now
 from studio.cli.starting import make_run
 from studio.cli.talking import Conversation
 from studio.errors import Cancelled
-from studio.paths import resources_dir
+from studio.project.demo import make_demo_project
 from studio.project.folder import Project
 from studio.project.runs import Run
-from studio.spec.fresh import fresh_spec
-from studio.spec.values import set_values
 
 _NUM_PROMPTS = 4
 
@@ -30,7 +28,7 @@ def demonstrate(folder: Path, settings: Sequence[str], console: Console) -> int:
         0 when everything came out as it should, else 1.
     """
     clock, examiner = Clock(console), Examiner()
-    project = _make_project(free_folder(folder), settings)
+    project = make_demo_project(folder, settings)
     console.print(f"Project: {project.folder}")
     with clock.step("Ask the model as it comes"):
         before = examiner.score(run=None)
@@ -45,12 +43,6 @@ def demonstrate(folder: Path, settings: Sequence[str], console: Console) -> int:
     with clock.step("Talk to the GGUF file in llama.cpp"):
         _talk(Path(file["path"]), examiner.prompts(_NUM_PROMPTS), console)
     return _conclude(before, after, file, run, clock, console)
-
-
-def _make_project(folder: Path, settings: Sequence[str]) -> Project:
-    data = resources_dir() / "starter" / "data" / "voice.jsonl"
-    spec = fresh_spec(model="starter", data=str(data), project=folder)
-    return Project.create(folder, set_values(spec, settings))
 
 
 def _train(project: Project, console: Console) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,8 +98,3 @@ def _load_check(path: Path) -> ModuleType:
     spec.loader.exec_module(module)
     return module
 
-
-def free_folder(wanted: Path) -> Path:
-    """`wanted`, or the first of wanted-2, wanted-3, ... that is not there yet."""
-    candidates: Callable[[int], Path] = lambda n: wanted if n == 1 else wanted.with_name(f"{wanted.name}-{n}")  # noqa: E731
-    return next(candidates(number) for number in range(1, 10_000) if not candidates(number).exists())

@@ -22,6 +22,9 @@ class Shell(Protocol):
     def show_page(self, key: str, **arguments: object) -> None:
         """Show a page."""
 
+    def choose_project(self) -> None:
+        """Ask for a project's folder and open it."""
+
     def show_toast(self, text: str, detail: str, tone: Tone, action: ToastAction | None) -> None:
         """Tell something in passing."""
 
@@ -48,6 +51,11 @@ class Context(QObject):
         """Lead to a page."""
         assert self.shell is not None
         self.shell.show_page(page, **arguments)
+
+    def open_project_dialog(self) -> None:
+        """Ask for a project's folder and open it."""
+        assert self.shell is not None
+        self.shell.choose_project()
 
     def notify(self, text: str, detail: str = "", tone: Tone = "info", action: ToastAction | None = None) -> None:
         """Tell something in passing; it goes away by itself."""

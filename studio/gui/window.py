@@ -93,6 +93,10 @@ class Window(QWidget):
         """Tell something in passing."""
         self.toasts.show(text, detail, tone, action)
 
+    def choose_project(self) -> None:
+        """Ask for a project's folder and open it."""
+        self.projects_menu.choose_project()
+
     def page(self, key: str) -> PageWidget:
         """A page's widget."""
         return self._pages.get(key) or self._build(key)

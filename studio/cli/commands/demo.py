@@ -7,20 +7,6 @@ from typing import Annotated
 
 import typer
 
-# Chosen by trying: enough steps for the voice to be learned, few enough to take about a minute on two cores.
-SETTINGS = (
-    "method.rank=16",
-    "method.alpha=16",
-    "train.learning_rate=0.001",
-    "train.epochs=4",
-    "train.batch_size=8",
-    "train.max_length=256",
-    "train.precision=fp32",
-    "train.device=cpu",
-    "data.holdout=20",
-    "train.samples=2",
-)
-
 
 def demo(
     folder: Annotated[
@@ -30,6 +16,7 @@ def demo(
     """Train the bundled model on a few hundred rows, export it, check the file and talk to it: a few minutes."""
     from studio.cli.demonstration import demonstrate
     from studio.cli.following import make_console
+    from studio.project.demo import SETTINGS
 
     return demonstrate(folder, SETTINGS, make_console())
 

@@ -26,6 +26,7 @@ def train(
     from studio.cli.starting import make_run
     from studio.errors import UserError
     from studio.project.folder import Project
+    from studio.project.starting import check_unchanged
     from studio.spec.values import set_values
 
     console = make_console()

@@ -6,6 +6,7 @@ from studio.gui.controls.dialogs import Dialog, ask, confirm
 from studio.gui.controls.fields import Choice, Decimal, Field, Number, TextBox
 from studio.gui.controls.menu import Menu
 from studio.gui.controls.messages import Banner, BusyState, EmptyState, ErrorState, Skeleton, States
+from studio.gui.controls.pick import PickButton
 from studio.gui.controls.surfaces import Badge, Card, Hairline, ScrollColumn
 from studio.gui.controls.table import RowDelegate, Table
 from studio.gui.controls.text import Elided, Text
@@ -30,6 +31,7 @@ __all__ = [
     "MemoryBar",
     "Menu",
     "Number",
+    "PickButton",
     "Progress",
     "Radio",
     "RowDelegate",

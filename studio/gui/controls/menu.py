@@ -30,7 +30,7 @@ class _Measures(QProxyStyle):
         kind: QStyle.ContentsType,
         option: QStyleOption,
         size: QSize,
-        widget: QWidget | None = None,  # type: ignore[override]
+        widget: QWidget | None = None,
     ) -> QSize:
         if kind == QStyle.ContentsType.CT_MenuItem:
             is_line = getattr(option, "text", "x") == ""

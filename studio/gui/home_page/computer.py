@@ -1,0 +1,103 @@
+"""This computer: what is free of card, memory and disk."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from studio.gui import figures
+from studio.gui.context import Context
+from studio.gui.controls import Card, Elided, Progress, Text
+from studio.gui.controls.painting import antialiased
+from studio.gui.icons import Icon, paint_icon
+from studio.gui.theme import tokens
+from studio.machine.resources import Gpu, Resources
+
+
+class _Glyph(QWidget):
+    def __init__(self, icon: Icon) -> None:
+        super().__init__()
+        self._icon = icon
+        self.setFixedSize(18, 18)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        paint_icon(antialiased(self), self._icon, QRectF(self.rect()), tokens().text3)
+
+
+class _Part(QWidget):
+    """One thing this computer has: name, what is free, a bar of what is used, and a line below."""
+
+    def __init__(self, icon: Icon, name: str) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 4)
+        layout.setSpacing(4)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(_Glyph(icon))
+        self.name = Elided(name, "body_strong")
+        head.addWidget(self.name, 1)
+        self.amount = Text("", "body", "text2")
+        head.addWidget(self.amount)
+        layout.addLayout(head)
+        self.bar = Progress(name=name, tone="text2")
+        layout.addWidget(self.bar)
+        self.line = Elided("", "small", "text3")
+        layout.addWidget(self.line)
+
+    def say(self, free: float, total: float, line: str = "", name: str = "") -> None:
+        """What is free of how much."""
+        if name:
+            self.name.say(name)
+        self.amount.say(f"{figures.of_gigabytes(free, total)} free")
+        self.bar.set_share(1 - free / total)
+        self.line.say(line)
+        self.line.setVisible(bool(line))
+
+
+class Computer(Card):
+    """The card."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("This computer", spacing=8)
+        self._context = context
+        self._gpu, self._ram, self._disk = (
+            _Part(Icon.CARD, "Card"),
+            _Part(Icon.MEMORY, "Memory"),
+            _Part(Icon.DISK, "Disk"),
+        )
+        self._none = Text(
+            "No graphics card for training was found: everything runs on the processor.", "small", "text2", wrap=True
+        )
+        for part in (self._gpu, self._none, self._ram, self._disk):
+            part.hide()
+            self.body.addWidget(part)
+        self.body.addStretch(1)
+        context.machine.changed.connect(self._refresh)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        now = self._context.machine.resources
+        if now is None:
+            return
+        self._ram.show()
+        self._disk.show()
+        self._gpu.setVisible(bool(now.gpus))
+        self._none.setVisible(not now.gpus)
+        if now.gpus:
+            self._show_gpu(now.gpus[0], len(now.gpus))
+        self._ram.say(now.ram_free, now.ram_total, _processor(now))
+        self._disk.say(now.disk_free, now.disk_total)
+
+    def _show_gpu(self, gpu: Gpu, count: int) -> None:
+        facts = [f"{gpu.temperature:.0f} °C" if gpu.temperature is not None else ""]
+        facts.append(f"{gpu.watts:.0f} of {gpu.watt_limit:.0f} W" if gpu.watts and gpu.watt_limit else "")
+        facts.append(f"{count} cards" if count > 1 else "")
+        name = gpu.name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+        self._gpu.say(gpu.free_bytes, gpu.total_bytes, " · ".join(fact for fact in facts if fact), name)
+
+
+def _processor(now: Resources) -> str:
+    name = now.cpu_name.split("@")[0].replace("(R)", "").replace("(TM)", "").replace(" CPU", "").strip()
+    return f"{now.cpu_cores} cores, {name}"

@@ -1,0 +1,254 @@
+"""Recent projects: how each one's last run went, and a way back in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFontMetricsF, QKeyEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
+
+from studio.gui import figures
+from studio.gui.context import Context
+from studio.gui.controls import Button, Card, Hairline, ScrollColumn, Skeleton, States, Text
+from studio.gui.controls.painting import KeyboardFocus, antialiased, fill_box, focus_ring
+from studio.gui.controls.surfaces import BadgeTone, badge_colours
+from studio.gui.icons import Icon, paint_icon
+from studio.gui.tasks import Control, Task
+from studio.gui.theme import font, tokens
+from studio.gui.tokens import LIST_ROW_HEIGHT, RADIUS_BADGE, RADIUS_CONTROL
+from studio.methods import METHODS
+from studio.project.overview import Overview, overview
+from studio.project.recent import Recent, forget_project, recent_projects
+
+_SHOWN = 5
+_BADGES: dict[str, tuple[str, BadgeTone]] = {
+    "new": ("Not started", "neutral"),
+    "running": ("Training", "good"),
+    "done": ("Finished", "neutral"),
+    "stopped": ("Stopped", "neutral"),
+    "paused": ("Paused", "warn"),
+    "failed": ("Failed", "danger"),
+    "interrupted": ("Interrupted", "warn"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A project in the list."""
+
+    recent: Recent
+    overview: Overview
+
+
+class _Row(KeyboardFocus, QAbstractButton):
+    """One project.
+
+    Signals:
+        forgotten(): the person wants it off the list (Del).
+    """
+
+    forgotten = Signal()
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__()
+        self.entry = entry
+        self.setText(entry.recent.folder.name)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        badge, _ = self._badge()
+        self.setAccessibleName(f"{self.text()}, {entry.overview.model}, {badge}")
+        self.setToolTip(str(entry.recent.folder))
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, LIST_ROW_HEIGHT)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        elif event.key() == Qt.Key.Key_Delete:
+            self.forgotten.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, t = antialiased(self), tokens()
+        rect, look = QRectF(self.rect()), self.entry.overview
+        if self.underMouse():
+            fill_box(painter, rect.adjusted(-0, 2, 0, -2), RADIUS_CONTROL, t.hover)
+        if self.shows_focus:
+            focus_ring(painter, rect.adjusted(0, 2, 0, -2), RADIUS_CONTROL)
+        at = columns(rect.width())
+        self._write(painter, 8, 12, at[1] - 20, self.text(), "item")
+        self._write(
+            painter, 8, 31, at[1] - 20, look.problem or look.model, "small", "warn" if look.problem else "text2"
+        )
+        if look.number:
+            title = METHODS.get(look.method).title if look.method in METHODS.all() else look.method
+            self._write(painter, at[1], 21, at[2] - at[1] - 12, f"{title}, run {look.number}", "body", "text2")
+        elif not look.problem:
+            self._write(painter, at[1], 21, at[2] - at[1] - 12, "none yet", "body", "text3")
+        self._paint_loss(painter, at[2])
+        self._paint_badge(painter, at[3])
+        when = figures.when(self.entry.recent.opened)
+        width = QFontMetricsF(font("small")).horizontalAdvance(when)
+        self._write(painter, rect.width() - 34 - width, 21, width + 4, when, "small", "text2")
+        paint_icon(painter, Icon.CARET_RIGHT, QRectF(rect.width() - 24, 0, 14, rect.height()), t.text3, 12)
+
+    def _write(
+        self, painter: QPainter, x: float, y: float, room: float, text: str, role: str, tone: str = "text"
+    ) -> None:
+        painter.setFont(font(role))
+        painter.setPen(getattr(tokens(), tone))
+        shown = QFontMetricsF(font(role)).elidedText(text, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(QRectF(x, y, room, 18), Qt.AlignmentFlag.AlignVCenter, shown)
+
+    def _paint_loss(self, painter: QPainter, x: float) -> None:
+        values = [value for value in self.entry.overview.evals if math.isfinite(value)]
+        if not values:
+            return
+        self._write(painter, x + 82, 21, 50, f"{values[-1]:.2f}", "body_strong")
+        if len(values) < 2:
+            return
+        low, high = min(values), max(values)
+        points = [
+            QPointF(x + 66 * at / (len(values) - 1), 40 - 20 * (value - low) / ((high - low) or 1))
+            for at, value in enumerate(values)
+        ]
+        is_live = self._badge()[1] == "good"
+        colour = tokens().accent if is_live else tokens().text3
+        painter.setPen(QPen(colour, 1.5))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPolyline(QPolygonF(points))
+        fill_box(painter, QRectF(points[-1].x() - 2.5, points[-1].y() - 2.5, 5, 5), 2.5, colour)
+
+    def _paint_badge(self, painter: QPainter, x: float) -> None:
+        text, tone = self._badge()
+        if not text:
+            return
+        fill, ink = badge_colours(tone)
+        width = QFontMetricsF(font("small_strong")).horizontalAdvance(text) + 15
+        fill_box(painter, QRectF(x, 20, width, 20), RADIUS_BADGE, fill)
+        painter.setFont(font("small_strong"))
+        painter.setPen(ink)
+        painter.drawText(QRectF(x, 20, width, 20), 0x84, text)
+
+    def _badge(self) -> tuple[str, BadgeTone]:
+        look = self.entry.overview
+        if look.problem:
+            return "Not found" if not self.entry.recent.is_there else "Damaged", "warn"
+        if look.state is None:
+            return "", "neutral"
+        if look.state.status == "done" and look.has_export:
+            return "Exported", "neutral"
+        text, tone = _BADGES[look.state.status]
+        if look.state.status == "running" and look.state.total:
+            text = f"{text}, {figures.share(look.state.step / look.state.total)}"
+        return text, tone
+
+
+def columns(width: float) -> tuple[float, float, float, float]:
+    """Where name, last run, loss and state begin, in a row of this width."""
+    return 8, width * 0.27, width * 0.47, width * 0.67
+
+
+class _Heads(QWidget):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(20)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = antialiased(self)
+        painter.setFont(font("caption"))
+        painter.setPen(tokens().text3)
+        heads = ("Project", "Last run", "Held-out loss", "State")
+        for x, head in zip(columns(self.width()), heads, strict=True):
+            painter.drawText(QRectF(x, 0, 160, 20), Qt.AlignmentFlag.AlignVCenter, head)
+        box = QRectF(0, 0, self.width() - 34, 20)
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, "Opened")
+
+
+class Recents(Card):
+    """The card."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("Recent projects", spacing=6)
+        self._context = context
+        self._task: Task | None = None
+        self._shows_all = False
+        self._seen: list[Entry] | None = None
+        self.states = States()
+        self.states.add("busy", Skeleton(6))
+        self.states.add("empty", Text("Projects you make or open are listed here.", "body", "text2"))
+        self.states.add("full", self._make_full())
+        self.all_button = Button("", "quiet", compact=True)
+        self.all_button.clicked.connect(self._on_all)
+        self.header.addWidget(self.all_button)
+        self.body.addWidget(self.states, 1)
+
+    def refresh(self) -> None:
+        """Look at the projects again."""
+        if self._task is not None:
+            self._task.cancel()
+        recents = recent_projects()
+        shown = recents if self._shows_all else recents[:_SHOWN]
+        self.all_button.setVisible(len(recents) > _SHOWN)
+        self.all_button.setText("Show fewer" if self._shows_all else f"All projects ({len(recents)})")
+        if not recents:
+            self.states.show_state("empty")
+            return
+        self._task = self._context.tasks.run(_look, shown, on_done=self._fill)
+
+    def _make_full(self) -> QWidget:
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(_Heads())
+        self._scroll = ScrollColumn()
+        layout.addWidget(self._scroll, 1)
+        return inside
+
+    def _fill(self, entries: list[Entry]) -> None:
+        self.states.show_state("full")
+        if entries == self._seen:
+            return
+        self._seen = entries
+        column = self._scroll.column
+        while (item := column.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.deleteLater()
+        for at, entry in enumerate(entries):
+            if at:
+                column.addWidget(Hairline())
+            row = _Row(entry)
+            row.clicked.connect(lambda _=False, entry=entry: self._open(entry))
+            row.forgotten.connect(lambda entry=entry: self._forget(entry))
+            column.addWidget(row)
+        column.addStretch(1)
+
+    def _open(self, entry: Entry) -> None:
+        if not entry.recent.is_there:
+            self._context.notify(
+                f"{entry.recent.folder.name} is not there any more",
+                str(entry.recent.folder),
+                "warn",
+                ("Remove from the list", lambda: self._forget(entry)),
+            )
+            return
+        self._context.session.open(entry.recent.folder)
+        state = entry.overview.state
+        self._context.navigate("train" if state is not None and state.status == "running" else "data")
+
+    def _forget(self, entry: Entry) -> None:
+        forget_project(entry.recent.folder)
+        self.refresh()
+
+    def _on_all(self) -> None:
+        self._shows_all = not self._shows_all
+        self.refresh()
+
+
+def _look(control: Control, recents: list[Recent]) -> list[Entry]:
+    return [Entry(recent, overview(recent.folder)) for recent in recents]

@@ -1,0 +1,67 @@
+"""Home: first run, a list of projects, one that vanished, a project half answered."""
+
+from __future__ import annotations
+
+import shutil
+
+from studio.project.recent import remember_project
+from studio.spec.places import STARTER
+from tests.gui.samples import STARTER_ROWS, make_starter_project
+from tests.gui.scenes import Scene, Stage
+
+
+def _first(stage: Stage) -> None:
+    stage.window.show_page("home")
+    stage.pump(lambda: stage.context.machine.resources is not None)
+
+
+def _full(stage: Stage) -> None:
+    trained = stage.trained()
+    for name in ("Clinic letters", "SQL from questions", "Commit messages"):
+        shutil.copytree(trained.folder, stage.home / name)
+        remember_project(stage.home / name)
+    make_starter_project(stage.home / "Ukrainian summaries")
+    remember_project(stage.home / "Ukrainian summaries")
+    stage.window.open_project(trained.folder)
+    stage.window.show_page("home")
+    home = stage.window.page("home")
+    stage.pump(lambda: home.recents.states.state() == "full")  # type: ignore[attr-defined]
+
+
+def _error(stage: Stage) -> None:
+    _full(stage)
+    shutil.rmtree(stage.home / "SQL from questions")
+    (stage.home / "Clinic letters" / "project.yaml").write_text("model: [", encoding="utf-8")
+    stage.window.show_page("home")
+    stage.settle(400)
+    stage.window.open_project(stage.home / "SQL from questions")
+
+
+def _answered(stage: Stage) -> None:
+    _first(stage)
+    card = stage.window.page("home").new_project  # type: ignore[attr-defined]
+    card.set_model(STARTER)
+    card.set_data(str(STARTER_ROWS))
+    card.goal_choice.set_chosen("tone")
+    card._refresh()
+
+
+def _palette(stage: Stage) -> None:
+    _full(stage)
+    stage.window.palette_view.open()
+    stage.window.palette_view.query.setText("pro")
+
+
+def _menu(stage: Stage) -> None:
+    _full(stage)
+    stage.window.projects_menu.open_at(stage.window.rail.switcher)
+
+
+SCENES = [
+    Scene("empty", _first),
+    Scene("full", _full),
+    Scene("error", _error),
+    Scene("busy", _answered),
+    Scene("palette", _palette),
+    Scene("menu", _menu),
+]
