@@ -57,6 +57,8 @@ class LlamaChat:
 
     Attributes:
         name: for people.
+        context_length: positions there is room for.
+        num_bytes: what it takes in memory, the conversation not counted.
     """
 
     def __init__(self, file: Path) -> None:
@@ -68,19 +70,17 @@ class LlamaChat:
             metadata.get("tokenizer.chat_template", _NO_TEMPLATE), special_tokens(self._model, metadata)
         )
         self._stop_ids = _end_tokens(self._model)
-        self._context = min(self._model.n_ctx(), self._model._model.n_ctx_train() or MOST_CONTEXT)
+        self.context_length = min(self._model.n_ctx(), self._model._model.n_ctx_train() or MOST_CONTEXT)
+        self.num_bytes = file.stat().st_size
 
-    def prompt_ids(self, messages: Messages) -> list[int]:
-        """Tokens of a conversation up to where the answer begins, by the template in the file.
+    def prompt(self, messages: Messages) -> tuple[str, int]:
+        """A conversation up to where the answer begins, by the template in the file, and its number of tokens.
 
         Raises:
             UserError: the template refuses these messages.
         """
-        try:
-            text = self._template.render(messages, add_generation_prompt=True).text
-        except TemplateError as error:
-            raise UserError(f"The model's chat template refuses this conversation: {error}.") from error
-        return list(self._model.tokenize(text.encode("utf-8"), add_bos=False, special=True))
+        text = self._render(messages)
+        return text, len(self._tokens(text))
 
     def stream(
         self, messages: Messages, *, sampling: Sampling, is_cancelled: Callable[[], bool] = lambda: False
@@ -90,11 +90,11 @@ class LlamaChat:
         Raises:
             UserError: the conversation fills the model's context.
         """
-        prompt = self.prompt_ids(messages)
-        room = self._context - len(prompt)
+        prompt = self._tokens(self._render(messages))
+        room = self.context_length - len(prompt)
         if room <= 0:
             raise UserError(
-                f"The conversation is too long: {len(prompt)} tokens, there is room for {self._context}.",
+                f"The conversation is too long: {len(prompt)} tokens, there is room for {self.context_length}.",
                 "Start a new conversation or shorten it.",
             )
         # A character may lie across tokens; the decoder holds its first bytes back.
@@ -115,6 +115,15 @@ class LlamaChat:
         if rest := decoder.decode(b"", final=True):
             yield rest
         return Finish(reason, count, len(prompt))  # type: ignore[arg-type]
+
+    def _render(self, messages: Messages) -> str:
+        try:
+            return self._template.render(messages, add_generation_prompt=True).text
+        except TemplateError as error:
+            raise UserError(f"The model's chat template refuses this conversation: {error}.") from error
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self._model.tokenize(text.encode("utf-8"), add_bos=False, special=True))
 
     def _draw(self, prompt: list[int], sampling: Sampling) -> Any:
         self._model.set_seed(0xFFFFFFFF if sampling.seed is None else sampling.seed)  # all ones: llama.cpp draws one

@@ -67,7 +67,7 @@ def make_converter(description: Path, source: TensorSource, *, kind: str, name: 
     except NotImplementedError as error:
         raise UserError(
             f"llama.cpp cannot run this kind of model ({architecture}), so there is no GGUF of it.",
-            'Export with "--to merged" instead.',
+            "Export a merged model (--to merged) instead.",
         ) from error
     own = {"_source": source, "base_name": base_name, "model_arch": model_class.model_arch}
     streaming = type(f"Streaming{model_class.__name__}", (_Streaming, model_class), own)

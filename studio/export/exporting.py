@@ -41,7 +41,7 @@ def plan_outputs(tuned: Tuned, target: Target, quants: list[QuantType], out: Pat
     outputs[0].path.parent.mkdir(parents=True, exist_ok=True)
     taken = [output.path for output in outputs if output.path.is_dir()]
     if taken:
-        raise UserError(f"{taken[0]} exists already.", "Remove it, or choose another place with --out.")
+        raise UserError(f"{taken[0]} exists already.", "Remove it, or choose another folder.")
     assert_room(outputs, outputs[0].path.parent)
     return outputs
 
@@ -60,7 +60,7 @@ def make_output(tuned: Tuned, target: Target, output: Output, watch: Watch) -> N
         raise UserError(
             f"The disk of {output.path.parent} ran full while {output.path.name} was written. Nothing is left of it;"
             " what was finished before is complete.",
-            "Free some space, or choose another disk with --out.",
+            "Free some space, or choose a folder on another disk.",
         ) from error
 
 

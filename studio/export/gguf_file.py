@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from studio.errors import Cancelled, UserError
+from studio.export.target import Watch
 
-Progress = Callable[[int, int, str], None]  # bytes written, bytes in all, the tensor at hand
 SLACK = 64 << 20  # bytes to leave free on the volume
 
 
@@ -23,7 +23,7 @@ class Payload(Protocol):
         """Write exactly `nbytes`."""
 
 
-def write_direct(converter: Any, path: Path, *, on_progress: Progress, is_cancelled: Callable[[], bool]) -> None:
+def write_direct(converter: Any, path: Path, watch: Watch) -> None:
     """Let the converter write its own type (F32, F16, BF16, Q8_0).
 
     Raises:
@@ -36,7 +36,7 @@ def write_direct(converter: Any, path: Path, *, on_progress: Progress, is_cancel
         writer = converter.gguf_writer
         payloads = {name: info.tensor for name, info in writer.tensors[0].items()}
         with opened(writer, path):
-            write_payloads(writer, payloads, on_progress=on_progress, is_cancelled=is_cancelled)
+            write_payloads(writer, payloads, watch)
 
 
 def prepare(converter: Any) -> None:
@@ -58,24 +58,23 @@ def opened(writer: Any, path: Path) -> Iterator[None]:
         writer.close()
 
 
-def write_payloads(
-    writer: Any, payloads: dict[str, Payload], *, on_progress: Progress, is_cancelled: Callable[[], bool]
-) -> None:
+def write_payloads(writer: Any, payloads: dict[str, Payload], watch: Watch) -> None:
     """Write all tensors in the order of the list, freeing each."""
     file = writer.fout[0]
     total, done = sum(info.nbytes for info in writer.tensors[0].values()), 0
     writer.write_padding(file, file.tell())
+    watch.on_tensors({name: info.nbytes for name, info in writer.tensors[0].items()})
     for name, info in writer.tensors[0].items():
-        if is_cancelled():
+        if watch.is_cancelled():
             raise Cancelled
-        on_progress(done, total, name)
+        watch.on_progress(done, total, name)
         start = file.tell()
         payloads.pop(name).tofile(file)
         info.tensor = None
         assert file.tell() - start == info.nbytes, (name, file.tell() - start, info.nbytes)
         writer.write_padding(file, info.nbytes)
         done += info.nbytes
-    on_progress(total, total, "")
+    watch.on_progress(total, total, "")
 
 
 def _check_room(path: Path, needed: int) -> None:
@@ -83,5 +82,5 @@ def _check_room(path: Path, needed: int) -> None:
     if needed + SLACK > free:
         raise UserError(
             f"{path.parent} has {free / 1e9:.1f} GB free, the file needs {needed / 1e9:.1f} GB.",
-            "Free some space, or choose another folder with --out.",
+            "Free some space, or choose a folder on another disk.",
         )

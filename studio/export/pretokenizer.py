@@ -106,7 +106,7 @@ def recognise(folder: Path) -> str:
     if not found or found[0].ignores_merges != ignores_merges:
         raise UserError(
             "llama.cpp has no way of cutting text that equals this model's tokenizer.",
-            'Export with "--to merged" instead, and use a program that reads the tokenizer as it is.',
+            "Export a merged model (--to merged) instead, and use a program that reads the tokenizer as it is.",
         )
     return found[0].name
 

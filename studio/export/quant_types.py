@@ -54,7 +54,9 @@ _TYPES = (
     QuantType("Q2_K", 10, 3.0, "Much is lost; only for very large models.", 0.30, 2.0),
 )
 TYPES: dict[str, QuantType] = {kind.name: kind for kind in _TYPES}
-_NEED_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS", "Q2_K_S")
+USUAL = "Q4_K_M"
+# Types that need measurements of the model on text, which are not taken here.
+NEED_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS", "Q2_K_S")
 
 
 def parse_types(text: str) -> list[QuantType]:
@@ -65,12 +67,12 @@ def parse_types(text: str) -> list[QuantType]:
     """
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
     for name in names:
-        if name in _NEED_MATRIX:
+        if name in NEED_MATRIX:
             raise UserError(
                 f"{name} needs an importance matrix, which Tunesmith does not measure.", "Take Q2_K or IQ3_S."
             )
         if name not in TYPES:
             raise UserError(f'There is no GGUF type "{name}".', nearest(name, TYPES))
     if not names:
-        raise UserError("No GGUF type is named.", "Q4_K_M is the usual choice.")
+        raise UserError("No GGUF type is named.", f"{USUAL} is the usual choice.")
     return [TYPES[name] for name in dict.fromkeys(names)]

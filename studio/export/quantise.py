@@ -10,7 +10,7 @@ import ctypes
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,15 @@ from typing import Any
 import numpy as np
 
 from studio.export.ggml import quantised_slabs
-from studio.export.gguf_file import Payload, Progress, opened, prepare, write_payloads
+from studio.export.gguf_file import Payload, opened, prepare, write_payloads
 from studio.export.quant_types import QuantType
+from studio.export.target import Watch
 
 # "[   2/  21] blk.0.attn_k.weight - [64, 32, 1, 1], type = f32, size = 0.01 MiB -> 0.00 MiB (q4_K)"
 _PLANNED = re.compile(r"\[\s*\d+/\s*\d+\]\s+(\S+)\s+- \[[^\]]*\], type =\s*(\w+), size =[^\n(]*(?:\((\w+)\))?\n")
 
 
-def write_quantised(
-    converter: Any, path: Path, kind: QuantType, *, on_progress: Progress, is_cancelled: Callable[[], bool]
-) -> None:
+def write_quantised(converter: Any, path: Path, kind: QuantType, watch: Watch) -> None:
     """Write a quantised file from a converter of kind F32.
 
     Raises:
@@ -44,7 +43,7 @@ def write_quantised(
         writer, payloads = _writer(source, plan, kind, tensors)
         source.tensors[0].clear()
         with opened(writer, path):
-            write_payloads(writer, payloads, on_progress=on_progress, is_cancelled=is_cancelled)
+            write_payloads(writer, payloads, watch)
 
 
 def _plan(converter: Any, folder: Path, kind: QuantType) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,12 @@ class Watch:
     Attributes:
         on_progress: (bytes written, bytes in all, what is at hand).
         is_cancelled: asked between tensors.
+        on_tensors: told once, before the first: name -> bytes of all tensors, in the order of the file.
     """
 
     on_progress: Progress = lambda done, total, text: None
     is_cancelled: Callable[[], bool] = lambda: False
+    on_tensors: Callable[[Mapping[str, int]], None] = lambda tensors: None
 
 
 @dataclass(frozen=True)

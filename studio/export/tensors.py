@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+}  # fmt: skip
+_ITEM_BYTES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
+    "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
 
 
@@ -75,7 +80,4 @@ def torch_dtype(header: Mapping[str, Any]) -> torch.dtype:
 
 def num_bytes(header: Mapping[str, Any]) -> int:
     """Bytes that the tensor takes."""
-    count = int(torch_dtype(header).itemsize)
-    for length in header["shape"]:
-        count *= length
-    return count
+    return int(_ITEM_BYTES[header["dtype"]] * math.prod(header["shape"]))

@@ -30,6 +30,8 @@ Floats = npt.NDArray[np.float32]
 # of two equals comes first is decided by rounding, in any two programs.
 NEAR_TIE = 0.01
 
+FAILED_MARK = ".failed-check.gguf"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -59,6 +61,8 @@ class Report:
         mean_kl: mean Kullback-Leibler divergence of the file from the tuned model, nats a token.
         least_agreement, most_kl: the bounds.
         seconds: how long it took.
+        question, answer, tuned_answer: what the file and the tuned model say to one question, always taking the
+            likeliest token; "" where nothing was asked.
     """
 
     file: str
@@ -73,6 +77,9 @@ class Report:
     least_agreement: float
     most_kl: float
     seconds: float
+    question: str = ""
+    answer: str = ""
+    tuned_answer: str = ""
 
     def sentence(self) -> str:
         """The verdict first, then the figures."""
@@ -202,6 +209,6 @@ def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def set_aside(file: Path) -> Path:
     """Give a file that failed its check a name that says so; it is kept for a look, and nobody loads it by mistake."""
-    target = file.with_name(f"{file.stem}.failed-check.gguf")
+    target = file.with_name(f"{file.stem}{FAILED_MARK}")
     shutil.move(file, target)
     return target

@@ -158,13 +158,17 @@ class ChatTokenizer:
         return template.render(messages, tools=tools, add_generation_prompt=add_generation_prompt)
 
     def encode_prompt(self, messages: Messages, tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
-        """Token ids of a conversation up to where the answer begins.
+        """Token ids of a conversation up to where the answer begins. Raises as `prompt` does."""
+        return self.encode(self.prompt(messages, tools))
+
+    def prompt(self, messages: Messages, tools: Sequence[Mapping[str, Any]] = ()) -> str:
+        """A conversation as the model reads it, up to where the answer begins.
 
         Raises:
             UserError: there is no template, or it refuses these messages.
         """
         try:
-            return self.encode(self.render(messages, tools=tools, add_generation_prompt=True).text)
+            return self.render(messages, tools=tools, add_generation_prompt=True).text
         except TemplateError as error:
             raise UserError(f"The model's chat template refuses this conversation: {error}.") from error
 

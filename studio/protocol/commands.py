@@ -48,7 +48,14 @@ class Say(Command):
     sampling: dict[str, float | int] = {}
 
 
-AnyCommand = Annotated[Stop | Pause | Save | Cancel | Say, Field(discriminator="type")]
+class Render(Command):
+    """Ask for the exact text that a conversation becomes; it comes back as a `result` with `prompt` and `tokens`."""
+
+    type: Literal["render"] = "render"
+    messages: list[dict[str, str]]
+
+
+AnyCommand = Annotated[Stop | Pause | Save | Cancel | Say | Render, Field(discriminator="type")]
 _ADAPTER: TypeAdapter[Command] = TypeAdapter(AnyCommand)
 
 

@@ -22,9 +22,20 @@ from studio.spec.sampling import Finish, Sampling
 
 
 class Talker(Protocol):
-    """A model in conversation."""
+    """A model in conversation.
+
+    Attributes:
+        name: for people.
+        context_length: positions there is room for; 0 when it does not say.
+        num_bytes: what its weights take in memory.
+    """
 
     name: str
+    context_length: int
+    num_bytes: int
+
+    def prompt(self, messages: Messages) -> tuple[str, int]:
+        """What the model reads of a conversation, up to where its answer begins, and how many tokens that is."""
 
     def stream(
         self, messages: Messages, *, sampling: Sampling, is_cancelled: Callable[[], bool]
@@ -42,6 +53,13 @@ class TorchChat:
         self.name = tuned.name
         self._model = load_tuned(tuned.base, tuned.weights, dtype=_dtype(tuned, device), device=device)
         self._tokenizer = ChatTokenizer.load(tuned.base)
+        self.context_length = read_facts(tuned.base).context_length
+        self.num_bytes = sum(weight.nbytes for weight in self._model.parameters())
+
+    def prompt(self, messages: Messages) -> tuple[str, int]:
+        """See `ChatTokenizer.prompt`."""
+        text = self._tokenizer.prompt(messages)
+        return text, len(self._tokenizer.encode(text))
 
     def stream(
         self, messages: Messages, *, sampling: Sampling, is_cancelled: Callable[[], bool]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from studio.data.conversation import Example
 from studio.data.source import open_source
@@ -29,6 +30,13 @@ def question(example: Example) -> str:
     before = takewhile(lambda message: message.role != "assistant", example.messages)
     asked = [message.content for message in before if message.role == "user"]
     return asked[-1].strip() if asked else ""
+
+
+def first_conversation(parts: RunContext, data: TrainingData) -> list[dict[str, Any]]:
+    """The messages of the first held-out row (or training row) up to its first answer; empty for plain text."""
+    rows = data.heldout if len(data.heldout) else data.train
+    (example,) = _examples(parts, [rows.row(0).row_number])
+    return [message.as_dict() for message in takewhile(lambda message: message.role != "assistant", example.messages)]
 
 
 def _examples(parts: RunContext, numbers: list[int]) -> list[Example]:

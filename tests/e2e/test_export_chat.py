@@ -47,7 +47,12 @@ def test_several_types_in_one_go_are_written_checked_and_reported(base: Path, ad
     for file in files:
         report = json.loads(Path(file["report"]["path"]).read_text())
         assert report["passed"] and report["has_equal_tokens"] and report["positions"] > 50, report
+        assert report["question"] and report["answer"], "the file has answered a question"
     assert report["mean_kl"] < 0.01
+    tensors = [e.value["tensors"] for e in seen if isinstance(e, events.Result) and "tensors" in e.value]
+    assert len(tensors) == 2 and [name for name, _ in tensors[0]] == [name for name, _ in tensors[1]]
+    told = [e.detail for e in seen if isinstance(e, events.Phase) and e.unit == "bytes" and e.detail]
+    assert told == [name for file in tensors for name, _ in file], "every tensor in the order of the file"
     progress = [e for e in seen if isinstance(e, events.Phase) and e.name == "Writing adapter-F16.gguf"]
     assert progress[-1].done == progress[-1].total > 0 and progress[-1].unit == "bytes"
     modelfile = (tmp_path / "adapter-Q8_0.Modelfile").read_text()
@@ -60,19 +65,19 @@ def test_a_file_that_is_not_the_tuned_model_fails_its_check_and_is_set_aside(bas
     """The file is made of one model and checked against another, as a broken merge would be."""
     from studio.export import verify
     from studio.models.tokenizer import ChatTokenizer
-    from studio.worker.export_check import _row, tuned_logits
+    from studio.worker.export_check import Reference, _row
 
     other = make_toy(tmp_path / "other", "llama", seed=9, **SPREAD)
     file = _export(Tuned("other", other, "other", None), "gguf", "F16", tmp_path)
-    tokenizer, logits = ChatTokenizer.load(base), tuned_logits(Tuned("toy", base, "toy", None))
-    assert logits is not None
+    tokenizer, reference = ChatTokenizer.load(base), Reference.open(Tuned("toy", base, "toy", None))
+    assert reference is not None
     rows = [_row(tokenizer, tokenizer.encode("What is the capital of France?"), None)]
-    report = verify.verify(file, parse_types("F16")[0], rows, logits)
+    report = verify.verify(file, parse_types("F16")[0], rows, reference.logits)
     assert not report.passed and report.has_equal_tokens and report.agreement < 0.5
     aside = verify.set_aside(file)
     assert aside.name == "other-F16.failed-check.gguf" and aside.is_file() and not file.exists()
     file.write_bytes(b"GGUF" + b"\0" * 100)
-    damaged = verify.verify(file, parse_types("F16")[0], rows, logits)
+    damaged = verify.verify(file, parse_types("F16")[0], rows, reference.logits)
     assert not damaged.passed and damaged.positions == 0
 
 
@@ -144,6 +149,15 @@ def test_both_backends_give_the_same_greedy_answer(base: Path, tmp_path: Path) -
     assert all(len(text) > 10 for text in answers[str(file)])
 
 
+def test_the_exact_prompt_is_told_and_the_same_for_both_backends(base: Path, tmp_path: Path) -> None:
+    file = _export(Tuned("toy", base, "toy", None), "gguf", "F32", tmp_path)
+    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Größe, 東京?"}]
+    told = [_prompt(source, talk) for source in (str(file), str(base))]
+    assert told[0] == told[1]
+    assert "Größe, 東京?" in told[0]["prompt"] and told[0]["prompt"].rstrip().endswith("assistant")
+    assert told[0]["tokens"] > 10
+
+
 def test_an_answer_can_be_stopped_and_the_conversation_goes_on(base: Path) -> None:
     with JobProcess("chat", {"source": str(base)}) as job:
         stream = iter(job)
@@ -201,6 +215,15 @@ def _ask(source: str, conversations: list[list[dict[str, str]]]) -> list[str]:
             job.tell(commands.Say(turn=turn, messages=messages, sampling={"temperature": 0, "max_tokens": 24}))
             answers.append("".join(event.text for event in _tokens(stream, turn)))
     return answers
+
+
+def _prompt(source: str, messages: list[dict[str, str]]) -> dict[str, Any]:
+    with JobProcess("chat", {"source": source}) as job:
+        stream = iter(job)
+        loaded = _until(stream, events.Result)
+        assert loaded.value["context"] > 100 and loaded.value["bytes"] > 1000
+        job.tell(commands.Render(messages=messages))
+        return dict(_until(stream, events.Result).value)
 
 
 def _tokens(stream: Any, turn: int) -> Any:

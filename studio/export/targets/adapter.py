@@ -45,7 +45,8 @@ def write(tuned: Tuned, output: Output, watch: Watch, path: Path) -> None:
 def _adapter(tuned: Tuned) -> Path:
     if tuned.weights is None or not (tuned.weights / "adapter_config.json").is_file():
         raise UserError(
-            f"{tuned.name} has no adapter: it is a full model.", 'Export it with "--to merged" or "--to gguf".'
+            f"{tuned.name} has no adapter: it is a full model.",
+            "Export a merged model (--to merged) or GGUF (--to gguf).",
         )
     return tuned.weights
 

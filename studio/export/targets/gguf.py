@@ -30,9 +30,9 @@ def write(tuned: Tuned, output: Output, watch: Watch, path: Path) -> None:
     with description(tuned, source.config_changes, path.parent) as about:
         converter = make_converter(about, source, kind=kind, name=tuned.name, base_name=base_name)
         if quant.name in DIRECT:
-            write_direct(converter, path, on_progress=watch.on_progress, is_cancelled=watch.is_cancelled)
+            write_direct(converter, path, watch)
         else:
-            write_quantised(converter, path, quant, on_progress=watch.on_progress, is_cancelled=watch.is_cancelled)
+            write_quantised(converter, path, quant, watch)
     source.assert_effect()
 
 

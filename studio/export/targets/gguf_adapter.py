@@ -18,7 +18,7 @@ from studio.export.target import Output, Target, Watch
 from studio.models.facts import read_json
 from studio.project.tuned import Tuned
 
-_WAY_OUT = 'Export the merged model with "--to gguf" instead.'
+_WAY_OUT = "Export a GGUF of the whole model (--to gguf) instead."
 
 
 def plan(tuned: Tuned, folder: Path, stem: str, quants: list[QuantType]) -> list[Output]:

@@ -29,7 +29,9 @@ def write(tuned: Tuned, output: Output, watch: Watch, path: Path) -> None:
     path.mkdir()
     describe(tuned, path, source.config_changes)
     shards = split_into_shards(source.headers, SHARD_BYTES)
-    total, done, where = sum(num_bytes(header) for header in source.headers.values()), 0, {}
+    tensors = {name: num_bytes(header) for headers in shards for name, header in headers.items()}
+    total, done, where = sum(tensors.values()), 0, {}
+    watch.on_tensors(tensors)
     for number, headers in enumerate(shards, start=1):
         name = f"model-{number:05d}-of-{len(shards):05d}.safetensors" if len(shards) > 1 else "model.safetensors"
         with ShardWriter(path / name, headers) as shard:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from studio.errors import UserError, nearest
+from studio.errors import Cancelled, UserError, nearest
 from studio.export import verify
 from studio.export.exporting import make_output, plan_outputs
 from studio.export.modelfile import write_modelfile
-from studio.export.quant_types import parse_types
+from studio.export.quant_types import USUAL, parse_types
 from studio.export.target import TARGETS, Output, Target, Watch
 from studio.project.tuned import Tuned, find_tuned
 from studio.protocol.events import Notice, Phase, Result
@@ -20,17 +21,18 @@ from studio.worker.job import Context, Job
 def run(context: Context, arguments: dict[str, Any]) -> None:
     """Arguments: `source`, `to`, and optionally `quant`, `out`, `checkpoint`, `is_checked`.
 
-    Events: `phase` per output and check; one `result` with `forecast` first, one with `files` last.
+    Events: one `result` with `forecast` first; of each output one with `tensors` (name and bytes of each, in the order
+    of the file), then `phase` by tensor; `phase` of each check; one `result` with `files` last.
     """
     target = _target(str(arguments["to"]))
     tuned = find_tuned(str(arguments["source"]), checkpoint=arguments.get("checkpoint"))
-    quants = parse_types(str(arguments.get("quant") or "Q4_K_M")) if target.is_verified else []
+    quants = parse_types(str(arguments.get("quant") or USUAL)) if target.is_verified else []
     out = Path(arguments["out"]).expanduser().resolve() if arguments.get("out") else None
     outputs = plan_outputs(tuned, target, quants, out)
     forecast = [{"path": str(output.path), "bytes": output.forecast_bytes} for output in outputs]
     context.emit(Result(value={"forecast": forecast}))
     for output in outputs:
-        make_output(tuned, target, output, _watch(context, f"Writing {output.path.name}"))
+        make_output(tuned, target, output, _watch(context, output.path))
     is_checked = target.is_verified and arguments.get("is_checked", True)
     reports = _check(tuned, outputs, context) if is_checked else {}
     files = [_finish(tuned, target, output, reports.get(output.path)) for output in outputs]
@@ -45,20 +47,23 @@ def _target(name: str) -> Target:
     return TARGETS.get(key)
 
 
-def _watch(context: Context, name: str) -> Watch:
+def _watch(context: Context, path: Path) -> Watch:
     def tell(done: int, total: int, text: str) -> None:
-        context.emit(Phase(name=name, done=done, total=total, unit="bytes", detail=text))
+        context.emit(Phase(name=f"Writing {path.name}", done=done, total=total, unit="bytes", detail=text))
 
-    return Watch(tell, context.cancelled.is_set)
+    def tell_tensors(tensors: Mapping[str, int]) -> None:
+        context.emit(Result(value={"path": str(path), "tensors": list(tensors.items())}))
+
+    return Watch(tell, context.cancelled.is_set, tell_tensors)
 
 
 def _check(tuned: Tuned, outputs: list[Output], context: Context) -> dict[Path, verify.Report]:
     """Compare every file with the tuned model, which is loaded once."""
-    from studio.worker.export_check import check_rows, tuned_logits  # heavy
+    from studio.worker.export_check import Reference, answer_of_file, open_trial  # heavy
 
     context.emit(Phase(name="Loading the tuned model for the check"))
-    rows, logits = check_rows(tuned, context), tuned_logits(tuned)
-    if logits is None:
+    trial, reference = open_trial(tuned, context), Reference.open(tuned)
+    if reference is None:
         context.emit(
             Notice(
                 severity="warning",
@@ -67,12 +72,23 @@ def _check(tuned: Tuned, outputs: list[Output], context: Context) -> dict[Path, 
             )
         )
         return {}
-    reports = {}
+    reports, tuned_answer = {}, reference.answer(trial.messages) if trial.messages else ""
     for output in outputs:
         assert output.quant is not None
+        _stop_if_cancelled(context)
         tell = _row_teller(context, f"Checking {output.path.name}")
-        reports[output.path] = verify.verify(output.path, output.quant, rows, logits, on_progress=tell)
+        report = verify.verify(output.path, output.quant, trial.rows, reference.logits, on_progress=tell)
+        if trial.messages and report.positions:
+            said = answer_of_file(output.path, trial.messages)
+            question = str(trial.messages[-1]["content"])
+            report = dataclasses.replace(report, question=question, answer=said, tuned_answer=tuned_answer)
+        reports[output.path] = report
     return reports
+
+
+def _stop_if_cancelled(context: Context) -> None:
+    if context.cancelled.is_set():
+        raise Cancelled
 
 
 def _row_teller(context: Context, name: str) -> Callable[[int, int], None]:
@@ -86,13 +102,8 @@ def _finish(tuned: Tuned, target: Target, output: Output, report: verify.Report 
         path = verify.set_aside(path)
     value: dict[str, Any] = {"path": str(path), "bytes": _size(path), "report": None}
     if report is not None:
-        value["report"] = {
-            "passed": report.passed,
-            "sentence": report.sentence(),
-            "path": str(verify.save(report, path)),
-            "agreement": report.agreement,
-            "mean_kl": report.mean_kl,
-        }
+        kept = verify.save(report, path)
+        value["report"] = {**dataclasses.asdict(report), "sentence": report.sentence(), "path": str(kept)}
     if target.is_verified and (report is None or report.passed):
         value["modelfile"] = str(write_modelfile(path, tuned.base))
     return value
