@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from studio.machine.bench import Habits, Speeds, remembered_habits, remembered_speeds
@@ -47,6 +47,14 @@ def this_machine(folder: Path) -> Machine:
 def machine_of(resources: Resources) -> Machine:
     """A computer whose state was read already, with what is remembered of it."""
     return Machine(resources, remembered_speeds(resources), remembered_habits(resources))
+
+
+def with_budget(machine: Machine, budget_bytes: int) -> Machine:
+    """The same computer with so much free on each card, or in RAM where there is none."""
+    resources = machine.resources
+    cards = tuple(replace(gpu, free_bytes=budget_bytes, total_bytes=budget_bytes) for gpu in resources.gpus)
+    planned = replace(resources, gpus=cards) if cards else replace(resources, ram_free=budget_bytes)
+    return replace(machine, resources=planned)
 
 
 def chosen_device(wanted: str, resources: Resources, share: float = 1.0) -> Device | None:

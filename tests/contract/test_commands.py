@@ -21,6 +21,7 @@ COMMANDS = {
     "init": {"--model", "--data", "--method", "--set"},
     "pack": set(),
     "pause": set(),
+    "plan": {"--json", "--budget", "--exact"},
     "resume": set(),
     "runs": {"--json"},
     "stop": set(),
