@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, Protocol
 
 from PySide6.QtCore import QObject, Signal
@@ -21,6 +22,9 @@ class Shell(Protocol):
 
     def show_page(self, key: str, **arguments: object) -> None:
         """Show a page."""
+
+    def open_project(self, folder: Path) -> bool:
+        """Open a project; what is wrong with it is told."""
 
     def choose_project(self) -> None:
         """Ask for a project's folder and open it."""
@@ -51,6 +55,11 @@ class Context(QObject):
         """Lead to a page."""
         assert self.shell is not None
         self.shell.show_page(page, **arguments)
+
+    def open_project(self, folder: Path) -> bool:
+        """Open a project; whether it could be. What is wrong with it is told."""
+        assert self.shell is not None
+        return self.shell.open_project(folder)
 
     def open_project_dialog(self) -> None:
         """Ask for a project's folder and open it."""

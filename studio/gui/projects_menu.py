@@ -61,9 +61,9 @@ class ProjectsMenu(QObject):
         return menu
 
     def open_project(self, folder: Path) -> None:
-        """Open a project and show its data; what is wrong is told."""
-        self._context.session.open(folder)
-        self._context.navigate("data")
+        """Open a project and show its data; what is wrong with it is told."""
+        if self._context.open_project(folder):
+            self._context.navigate("data")
 
     def choose_project(self) -> None:
         """Ask for a project's folder and open it."""

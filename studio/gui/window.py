@@ -119,6 +119,9 @@ class Window(QWidget):
     def open_project(self, folder: Path) -> bool:
         """Open a project; what is wrong with it is told."""
         try:
+            if not (folder / "project.yaml").is_file():
+                what = "is no project: it has no project.yaml." if folder.is_dir() else "is not there any more."
+                raise UserError(f"{folder.name} {what}", "A project's folder is where project.yaml lies.")
             self.context.session.open(folder)
         except UserError as error:
             self.faults.take(error)

@@ -41,6 +41,8 @@ class Overview:
 
 def overview(folder: Path) -> Overview:
     """Look at a project. What is wrong with it is said in the result."""
+    if not folder.is_dir():
+        return Overview(folder, problem="Folder not found")
     try:
         project = Project.open(folder)
         model = project.draft().model.source.replace("\\", "/").rstrip("/").rpartition("/")[2]
@@ -48,7 +50,7 @@ def overview(folder: Path) -> Overview:
         found = Overview(folder, model=model, has_export=any(project.exports_dir.glob("*")))
         return _with_run(found, runs[-1], len(runs)) if runs else found
     except UserError as error:
-        return Overview(folder, problem=error.message)
+        return Overview(folder, problem=error.message.replace(f"{folder}/", "").replace(str(folder), folder.name))
     except OSError as error:
         return Overview(folder, problem=f"It cannot be read: {error.strerror}.")
 

@@ -180,7 +180,9 @@ class Recents(Card):
         self._seen: list[Entry] | None = None
         self.states = States()
         self.states.add("busy", Skeleton(6))
-        self.states.add("empty", Text("Projects you make or open are listed here.", "body", "text2"))
+        empty = Text("Projects you make or open are listed here.", "body", "text2")
+        empty.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.states.add("empty", empty)
         self.states.add("full", self._make_full())
         self.all_button = Button("", "quiet", compact=True)
         self.all_button.clicked.connect(self._on_all)
@@ -237,7 +239,8 @@ class Recents(Card):
                 ("Remove from the list", lambda: self._forget(entry)),
             )
             return
-        self._context.session.open(entry.recent.folder)
+        if not self._context.open_project(entry.recent.folder):
+            return
         state = entry.overview.state
         self._context.navigate("train" if state is not None and state.status == "running" else "data")
 

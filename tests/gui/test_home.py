@@ -1,0 +1,95 @@
+"""Home: three answers make a project; projects come and go; a first look blocks nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from studio.gui.home_page.page import HomePage
+from studio.gui.window import Window
+from studio.project.demo import example
+from studio.project.folder import Project
+from studio.project.overview import overview
+from studio.project.recent import forget_project, recent_projects, remember_project
+from studio.spec.places import STARTER
+from tests.gui.samples import STARTER_ROWS
+
+
+@pytest.fixture
+def home(window: Window) -> HomePage:
+    page = window.page("home")
+    assert isinstance(page, HomePage)
+    return page
+
+
+def test_three_answers_make_a_project(
+    home: HomePage, window: Window, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    card = home.new_project
+    assert not card.create_button.isEnabled()
+    card.set_model(STARTER)
+    card.set_data(str(STARTER_ROWS))
+    assert not card.create_button.isEnabled()
+    qtbot.keyClick(card.goal_choice, Qt.Key.Key_Down)
+    card.goal_choice.activated.emit(card.goal_choice.currentIndex())
+    assert card.create_button.isEnabled()
+    assert card.create_button.role == "primary"
+    assert home.try_it.start_button.role == "secondary"
+    with qtbot.waitSignal(window.context.session.project_changed, timeout=10_000):
+        qtbot.mouseClick(card.create_button, Qt.MouseButton.LeftButton)
+    project = window.context.session.project
+    assert project is not None
+    assert project.folder.parent == tmp_path / "Tunesmith"
+    assert project.draft().goal.kind != ""
+
+
+def test_the_example_is_the_starters_own(home: HomePage) -> None:
+    shown = example()
+    assert shown.after.startswith(shown.before)
+    assert shown.after.endswith("captain!")
+    assert shown.before != shown.after
+
+
+def test_recent_projects_are_listed_newest_first(
+    home: HomePage, qtbot: QtBot, trained_project: Project, starter_project: Project
+) -> None:
+    remember_project(trained_project.folder)
+    home.recents.refresh()
+    qtbot.waitUntil(lambda: home.recents.states.state() == "full", timeout=10_000)
+    assert [recent.folder for recent in recent_projects()] == [trained_project.folder]
+    look = overview(trained_project.folder)
+    assert (look.method, look.number) == ("lora", 1)
+    assert len(look.evals) >= 3
+    assert look.state is not None and look.state.status == "done"
+
+
+def test_a_vanished_project_stays_listed_and_can_be_removed(
+    home: HomePage, window: Window, qtbot: QtBot, starter_project: Project
+) -> None:
+    remember_project(starter_project.folder)
+    shutil.rmtree(starter_project.folder)
+    home.recents.refresh()
+    qtbot.waitUntil(lambda: home.recents._seen is not None, timeout=10_000)
+    entry = (home.recents._seen or [])[0]
+    assert entry.overview.problem == "Folder not found"
+    home.recents._open(entry)
+    assert "not there any more" in window.toasts.texts()[0]
+    forget_project(entry.recent.folder)
+    assert recent_projects() == []
+
+
+def test_a_damaged_project_says_what_is_damaged(starter_project: Project) -> None:
+    starter_project.draft_path.write_text("model: [", encoding="utf-8")
+    assert "project.yaml" in overview(starter_project.folder).problem
+    assert str(starter_project.folder) not in overview(starter_project.folder).problem
+
+
+def test_a_list_that_was_damaged_is_an_empty_one(fresh_home: Path) -> None:
+    (fresh_home / "config").mkdir(parents=True)
+    (fresh_home / "config" / "recent.json").write_text('[{"folder": 3}]', encoding="utf-8")
+    assert recent_projects() == []
