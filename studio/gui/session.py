@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
@@ -28,6 +29,9 @@ from studio.protocol import commands
 from studio.spec.check import check
 from studio.spec.run_spec import RunSpec
 from studio.spec.values import set_values
+
+if TYPE_CHECKING:
+    from studio.planner.lengths import RowLengths
 
 _LOOK_MS = 2000
 
@@ -50,6 +54,11 @@ class Session(QObject):
         facts_changed(): the base model's facts are known, or another model was chosen.
         runs_changed(): a run came, went, or changed its state.
         live_changed(): another run is training, or none; its own `changed` tells how far it is.
+        rows_changed(): more is known of the data's rows.
+
+    Attributes:
+        num_rows: rows of the data, None while nobody has looked.
+        row_lengths: how long they are in tokens, None while they are not counted.
     """
 
     project_changed = Signal()
@@ -57,6 +66,7 @@ class Session(QObject):
     facts_changed = Signal()
     runs_changed = Signal()
     live_changed = Signal()
+    rows_changed = Signal()
 
     def __init__(self, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -67,6 +77,8 @@ class Session(QObject):
         self.facts_problem = ""
         self.runs: list[RunRow] = []
         self.live: LiveRun | None = None
+        self.num_rows: int | None = None
+        self.row_lengths: RowLengths | None = None
         self.undo_stack = QUndoStack(self)
         self._facts_task: Task | None = None
         self._facts_of = ""
@@ -133,6 +145,12 @@ class Session(QObject):
             assert self.spec is not None
             self.undo_stack.push(_Edit(label, self.spec, spec, self._put))
 
+    def set_rows(self, num_rows: int | None, lengths: RowLengths | None) -> None:
+        """Take in what was found out about the data's rows; None for what is not known (any more)."""
+        if (num_rows, lengths) != (self.num_rows, self.row_lengths):
+            self.num_rows, self.row_lengths = num_rows, lengths
+            self.rows_changed.emit()
+
     # Runs
 
     def start_run(
@@ -166,13 +184,15 @@ class Session(QObject):
         self,
         run: Run,
         *,
+        accept_changes: bool = False,
         on_started: Callable[[Run], object] | None = None,
         on_error: Callable[[Exception], object] | None = None,
     ) -> Task:
-        """Go on with a run from its newest checkpoint."""
+        """Go on with a run from its newest checkpoint; `accept_changes` does so though the data file has changed."""
 
         def work(control: Control) -> Run:
-            check_unchanged(run)
+            if not accept_changes:
+                check_unchanged(run)
             start_run(run, resume=True)
             return run
 

@@ -32,6 +32,7 @@ class RunCurves:
         phases: what was, is and will be done in this session.
         notices: the last words for people.
         end: the last word, None while there is none.
+        pid: of the newest session's worker.
     """
 
     def __init__(self) -> None:
@@ -50,6 +51,7 @@ class RunCurves:
         self.end: events.Done | events.Failed | None = None
         self.has_gpu = False
         self.sessions = 0
+        self.pid = 0
         self.started = 0.0
         self.heard = 0.0
         self._session_time = 0.0
@@ -148,6 +150,7 @@ class RunCurves:
 
     def _take_hello(self, event: events.Hello) -> None:
         self.sessions += 1
+        self.pid = event.pid
         self.started = self.started or event.time
         self.end = None
         self.phases = Phases()

@@ -16,7 +16,7 @@ _TIMES = (
     1, 2, 5, 10, 15, 30, _MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE, _HOUR, 2 * _HOUR,
     3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY,
 )  # fmt: skip
-_LEFT_WIDTH = 44
+_LEFT_WIDTH = 38
 _BOTTOM_HEIGHT = 24
 _NICE = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
 

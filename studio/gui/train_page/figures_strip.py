@@ -62,7 +62,7 @@ class FiguresStrip(Card):
         self._say_time(watch)
         smoothed = curves.smoothed()
         loss = float(smoothed[-1]) if len(smoothed) else None
-        self._loss.say(figures.loss(loss), f"smoothed over {curves.smoothing} steps")
+        self._loss.say(figures.loss(loss), f"mean of {curves.smoothing} steps")
         self._say_held_out(curves)
         speed = curves.pace.tokens_per_second
         each = curves.steps.last("all_tokens", 0.0) / max(1, len(curves.steps))

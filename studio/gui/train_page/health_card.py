@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from studio.gui import figures
-from studio.gui.controls import Button, Card, Elided, Progress, Text
+from studio.gui.controls import Button, Card, Progress, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import tokens
@@ -54,8 +54,7 @@ class HealthCard(Card):
         self.setAccessibleName("Health")
         self._glyph = Glyph(Icon.INFO)
         self._word = Text("", "item", "text2")
-        self._sentence = Elided("", "body")
-        self._hint = Elided("", "small", "text2")
+        self._sentence = Text("", "body", wrap=True)
         self._button = Button("", compact=True)
         self._amount = Text("", "small", "text2")
         self._bar = Progress(name="Steps done")
@@ -71,11 +70,8 @@ class HealthCard(Card):
         row.setSpacing(8)
         row.addWidget(self._glyph)
         row.addWidget(self._word)
-        words = QVBoxLayout()
-        words.setSpacing(1)
-        words.addWidget(self._sentence)
-        words.addWidget(self._hint)
-        row.addLayout(words, 1)
+        row.addWidget(self._sentence, 1)
+        row.addSpacing(8)
         for widget in (self._button, self._amount, self._bar, self._share):
             row.addWidget(widget)
         self.body.addLayout(row)
@@ -88,9 +84,7 @@ class HealthCard(Card):
         tone = _TONES[verdict.tone]
         self._glyph.set_icon(_ICONS[verdict.tone], tone)
         self._word.say(verdict.word, tone)  # type: ignore[arg-type]
-        self._sentence.say(verdict.sentence)
-        self._hint.say(verdict.hint)
-        self._hint.setVisible(bool(verdict.hint))
+        self._sentence.say(f"{verdict.sentence} {verdict.hint}".rstrip())
         self._advice = verdict.advice
         self._button.setText(_ACTIONS.get(verdict.advice, ""))
         self._button.updateGeometry()

@@ -34,6 +34,7 @@ class Folder:
     is_running: bool = False
     is_there: bool = True
     checkpoints: tuple[int, ...] = ()
+    has_result: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,20 @@ class RunWatch(QObject):
             self._task.cancel()
         if self._feed is not None:
             self._feed.stop()
+
+    def pause(self) -> None:
+        """Follow no more for now."""
+        self._looking.stop()
+        self._repaint.stop()
+        if self._feed is not None:
+            self._feed.stop()
+
+    def go_on(self) -> None:
+        """Follow again, from where it paused."""
+        if self._feed is not None:
+            self._feed.start()
+            self._looking.start()
+            self.look()
 
     def look(self) -> None:
         """Look into the folder now."""
@@ -215,4 +230,9 @@ def _read_history(control: Control, run: Run) -> _History:
 
 def _look(control: Control, run: Run) -> Folder:
     is_there = run.spec_path.exists() or run.events_path.exists()
-    return Folder(is_running=run.is_running(), is_there=is_there, checkpoints=tuple(run.checkpoints()))
+    return Folder(
+        is_running=run.is_running(),
+        is_there=is_there,
+        checkpoints=tuple(run.checkpoints()),
+        has_result=any(run.result_dir.glob("*.safetensors")),
+    )
