@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from studio.gui.context import Context
-from studio.gui.theme import Theme
+from studio.gui.theme import Theme, theme
 from studio.gui.window import Window
 
 
@@ -22,19 +21,12 @@ def run(project: Path | None = None) -> int:
         project: a project's folder to open; else what was open last time.
     """
     application = make_application(sys.argv[:1])
-    context = Context(application)
-    window = make_window(context)
-    window.restore(project)
-    window.faults.install()
-    window.show()
-    context.machine.start()
+    window = start(application, project)
     signal.signal(signal.SIGINT, lambda *_: window.close())
     # Python handles a signal only between its own instructions; an idle event loop runs none.
     waker = QTimer(application)
     waker.timeout.connect(lambda: None)
     waker.start(500)
-    if os.environ.get("TUNESMITH_SHOW_AND_QUIT"):  # for measuring the start
-        QTimer.singleShot(0, window.close)
     return application.exec()
 
 
@@ -47,10 +39,19 @@ def make_application(arguments: list[str]) -> QApplication:
     return application
 
 
+def start(application: QApplication, project: Path | None = None) -> Window:
+    """Make the window, show it where it was, and begin to look at this computer."""
+    context = Context(application)
+    window = make_window(context)
+    window.faults.install()
+    window.restore(project)
+    window.show()
+    context.machine.start()
+    return window
+
+
 def make_window(context: Context) -> Window:
     """The window, in the look that is preferred."""
-    from studio.gui.theme import theme
-
     chosen = context.preferences
     theme().apply(chosen.theme, text_percent=chosen.text_size, reduce_motion=chosen.reduce_motion)
     return Window(context)

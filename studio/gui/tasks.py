@@ -102,6 +102,11 @@ class Tasks(QObject):
         self._running: set[Task] = set()
         self._jobs: set[JobTask] = set()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a function is on its way."""
+        return bool(self._running)
+
     def run(
         self,
         function: Callable[..., Any],

@@ -1,0 +1,146 @@
+"""What holds on every page: names for all that can be used, Tab reaches it, nothing is left behind by leaving."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import psutil
+import pytest
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from studio.gui.page import PAGES
+from studio.gui.window import Window
+from studio.project.folder import Project
+
+_INTERACTIVE = (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+)
+_ROUNDS = 50
+_ALL = sorted(PAGES.all())
+
+
+def _interactive(root: QWidget) -> list[QWidget]:
+    found = [widget for widget in root.findChildren(QWidget) if isinstance(widget, _INTERACTIVE)]
+    return [
+        widget
+        for widget in found
+        if widget.isVisible() and widget.isEnabled() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        # A spin box speaks for the line it is written in, a combo box for its list.
+        and not isinstance(widget.parent(), QAbstractSpinBox | QComboBox)
+    ]
+
+
+def _name(widget: QWidget) -> str:
+    return widget.accessibleName() or (widget.text() if isinstance(widget, QAbstractButton) else "")
+
+
+def _settle(window: Window, qtbot: QtBot, project: Project) -> None:
+    window.open_project(project.folder)
+    qtbot.waitUntil(lambda: window.context.session.facts is not None and window.context.session.runs != [], timeout=20_000)
+
+
+@pytest.mark.parametrize("key", _ALL)
+def test_everything_that_can_be_used_has_a_name(
+    window: Window, qtbot: QtBot, trained_project: Project, key: str
+) -> None:
+    _settle(window, qtbot, trained_project)
+    window.show_page(key)
+    qtbot.wait(300)
+    nameless = [f"{type(widget).__name__} {widget.geometry()}" for widget in _interactive(window) if not _name(widget)]
+    assert nameless == []
+
+
+@pytest.mark.parametrize("key", _ALL)
+def test_tab_reaches_everything(window: Window, qtbot: QtBot, trained_project: Project, key: str) -> None:
+    _settle(window, qtbot, trained_project)
+    window.show_page(key)
+    qtbot.wait(300)
+    wanted = _interactive(window.page(key))
+    reached = _walk(window)
+    missed = [_name(widget) for widget in wanted if widget not in reached and not _stands_for(widget, reached)]
+    assert missed == []
+
+
+def _walk(window: Window) -> set[QWidget]:
+    """Every widget that Tab comes to, once around."""
+    window.activateWindow()
+    reached: set[QWidget] = set()
+    for _ in range(600):
+        window.focusNextPrevChild(True)
+        focused = QApplication.focusWidget()
+        if focused is None or focused in reached:
+            break
+        reached.add(focused)
+    return reached
+
+
+def _stands_for(widget: QWidget, reached: set[QWidget]) -> bool:
+    """Of a group of which one is on, Tab comes to that one; the arrows go on from there."""
+    if not isinstance(widget, QAbstractButton):
+        return False
+    group = widget.group()
+    if group is not None and group.exclusive():
+        return any(button in reached for button in group.buttons())
+    parent = widget.parentWidget()
+    if widget.autoExclusive() and parent is not None:
+        return any(isinstance(other, QAbstractButton) and other.parentWidget() is parent for other in reached)
+    return False
+
+
+@pytest.mark.parametrize("key", _ALL)
+def test_coming_and_going_leaves_nothing(window: Window, qtbot: QtBot, trained_project: Project, key: str) -> None:
+    _settle(window, qtbot, trained_project)
+    other = "home" if key != "home" else "preferences"
+    for _ in range(3):  # what is made once and kept
+        _visit(window, qtbot, key, other)
+    before = _census(window, qtbot)
+    for _ in range(_ROUNDS):
+        _visit(window, qtbot, key, other)
+    after = _census(window, qtbot)
+    assert after["threads"] <= before["threads"]
+    assert after["top-level widgets"] <= before["top-level widgets"]
+    assert after["running timers"] <= before["running timers"]
+    assert after["objects"] <= before["objects"] + 20
+    assert after["megabytes"] <= before["megabytes"] + 25
+
+
+def _visit(window: Window, qtbot: QtBot, key: str, other: str) -> None:
+    window.show_page(key)
+    qtbot.wait(10)
+    window.show_page(other)
+    qtbot.wait(1)
+
+
+def _census(window: Window, qtbot: QtBot) -> dict[str, float]:
+    qtbot.waitUntil(lambda: not window.context.tasks.is_busy, timeout=20_000)
+    qtbot.wait(200)
+    gc.collect()
+    objects = window.findChildren(QObject) + window.context.findChildren(QObject)
+    return {
+        "threads": threading.active_count(),
+        "top-level widgets": len(QApplication.topLevelWidgets()),
+        "running timers": sum(isinstance(thing, QTimer) and thing.isActive() for thing in objects),
+        "objects": len(objects),
+        "megabytes": psutil.Process().memory_info().rss / 1e6,
+    }
