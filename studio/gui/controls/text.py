@@ -77,7 +77,7 @@ class Text(QLabel):
         # A wrapping label in nested layouts is given too little height; this says what it needs.
         if self.wordWrap() and self.width() > 0:
             self.setMinimumHeight(0)  # Qt never answers less than the minimum that stands
-            self.setMinimumHeight(self.heightForWidth(self.width()))
+            self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
     def _dress(self) -> None:
         self.setFont(font(self._role))
