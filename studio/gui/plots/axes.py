@@ -18,6 +18,7 @@ _TIMES = (
 )  # fmt: skip
 _LEFT_WIDTH = 38
 _BOTTOM_HEIGHT = 24
+_HALF_FIGURE = 14  # pixels
 _NICE = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
 
 
@@ -32,7 +33,7 @@ class Axis(pg.AxisItem):
         if orientation == "left":
             self.setWidth(_LEFT_WIDTH)
             self.setGrid(255)
-            self.room = 34
+            self.room = 28
         else:
             self.setHeight(_BOTTOM_HEIGHT)
         self.dress()
@@ -48,7 +49,9 @@ class Axis(pg.AxisItem):
         most = max(1.0, size / self.room)
         step = self.step((high - low) / most) if high > low else 1.0
         first = math.ceil(low / step - 1e-9)
-        last = math.floor(high / step + 1e-9)
+        # A figure at the very edge would be cut in half.
+        edge = (high - low) * _HALF_FIGURE / max(size, 1.0) if self.orientation == "bottom" else 0.0
+        last = math.floor((high - edge) / step + 1e-9)
         return [(step, [at * step for at in range(first, min(last, first + 100) + 1)])]
 
     def step(self, least: float) -> float:

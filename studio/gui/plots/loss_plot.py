@@ -22,6 +22,7 @@ from studio.project.curve_reduce import envelope, visible
 from studio.project.curves import RunCurves
 
 _NOTHING = np.empty(0)
+_EDGE = 0.008
 
 
 class LossPlot(PlotFrame):
@@ -87,7 +88,8 @@ class LossPlot(PlotFrame):
     def show_curves(self, curves: RunCurves) -> None:
         """Draw a run as it stands."""
         self._curves = curves
-        self.set_whole(0, max(curves.total, curves.step, 1))
+        whole = max(curves.total, curves.step, 1)
+        self.set_whole(-_EDGE * whole, (1 + _EDGE) * whole)  # rings at both ends are seen whole
         self.redraw()
 
     def redraw(self) -> None:

@@ -17,6 +17,7 @@ from studio.gui.theme import font, tokens
 from studio.project.curve_reduce import peaks, visible
 from studio.project.curves import KINDS, RunCurves
 
+_EDGE = 0.008  # as the loss plot, so that both begin and end together
 _FAR = 4.0  # a limit this many times the peak would flatten the curve; it is then named at the top edge
 
 
@@ -68,7 +69,8 @@ class MemoryPlot(PlotFrame):
     def show_curves(self, curves: RunCurves, whole_seconds: float) -> None:
         """Draw a run as it stands; `whole_seconds` is how long it will take in all."""
         self._curves, self._place = curves, "gpu" if curves.has_gpu else "ram"
-        self.set_whole(0, max(whole_seconds, curves.active_seconds, 1.0))
+        whole = max(whole_seconds, curves.active_seconds, 1.0)
+        self.set_whole(-_EDGE * whole, (1 + _EDGE) * whole)
         self.redraw()
 
     def redraw(self) -> None:

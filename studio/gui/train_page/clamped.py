@@ -20,7 +20,7 @@ class Clamped(QWidget):
     ) -> None:
         super().__init__(parent)
         self._text, self._role, self._tone, self._lines = text, role, tone, lines
-        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.setAccessibleName(text)
@@ -40,7 +40,7 @@ class Clamped(QWidget):
         return round(len(self._laid_out(width)) * self._step()) + 1
 
     def sizeHint(self) -> QSize:
-        return QSize(120, self.heightForWidth(max(60, self.width())))
+        return QSize(120, round(self._step()) + 1)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, metrics = antialiased(self), QFontMetricsF(font(self._role))

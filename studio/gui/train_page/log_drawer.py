@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtCore import QRectF, Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QHideEvent, QKeyEvent, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QWidget
 
 from studio.gui import figures
 from studio.gui.context import Context
 from studio.gui.controls import Card, IconButton, Segment
+from studio.gui.controls.dialogs import paint_floating
+from studio.gui.controls.painting import antialiased
 from studio.gui.files import show_folder
 from studio.gui.icons import Icon
 from studio.gui.tasks import Control
 from studio.gui.theme import font, theme, tokens
+from studio.gui.tokens import PAGE_MARGIN
 from studio.gui.train_page.run_watch import RunWatch
 from studio.project.launch import last_log_lines
 from studio.project.runs import Run
@@ -24,11 +27,11 @@ _MARKS = {"info": "", "warning": "Warning: ", "error": "Error: "}
 
 
 class LogDrawer(Card):
-    """A panel at the page's foot."""
+    """A panel that floats over the page's foot."""
 
-    def __init__(self, context: Context, on_close: Callable[[], object], parent: QWidget | None = None) -> None:
+    def __init__(self, context: Context, on_close: Callable[[], object], parent: QWidget) -> None:
         super().__init__("Log", padding=14, spacing=6, parent=parent)
-        self._context = context
+        self._context, self._page = context, parent
         self._watch: RunWatch | None = None
         self._log = ""
         self._choice = Segment((("messages", "Messages"), ("log", "Process log")), name="Which log")
@@ -48,7 +51,7 @@ class LogDrawer(Card):
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text.toPlainText()))
         folder.clicked.connect(self._open_folder)
         close.clicked.connect(lambda: on_close())
-        self.setFixedHeight(220)
+        self._close = on_close
         self._dress()
         theme().changed.connect(self._dress)
 
@@ -58,14 +61,31 @@ class LogDrawer(Card):
         if self.isVisible():
             self._read()
 
+    def place(self) -> None:
+        """Lie over the foot of the page."""
+        page = self._page
+        height = min(300, page.height() // 2)
+        self.setGeometry(PAGE_MARGIN, page.height() - height - 18, page.width() - 2 * PAGE_MARGIN, height)
+
     def report(self) -> str:
         """Everything, as text to pass on."""
         return f"{self._messages()}\n\n{self._log}".strip()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        self.place()
+        self.raise_()
         self._read()
         self._timer.start()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        paint_floating(antialiased(self), QRectF(self.rect()).adjusted(0, 2, 0, 0))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self._close()
+        else:
+            super().keyPressEvent(event)
 
     def hideEvent(self, event: QHideEvent) -> None:
         self._timer.stop()
@@ -110,7 +130,7 @@ class LogDrawer(Card):
     def _dress(self) -> None:
         self.text.setFont(font("mono"))
         palette = self.text.palette()
-        palette.setColor(palette.ColorRole.Base, tokens().surface)
+        palette.setColor(palette.ColorRole.Base, tokens().raised)
         palette.setColor(palette.ColorRole.Text, tokens().text2)
         self.text.setPalette(palette)
 

@@ -29,6 +29,5 @@ class MemoryCard(Card):
         name, limit = watch.limit
         self.title.say("Card memory" if curves.has_gpu else "Memory (RAM)")
         self.plot.set_limits(predicted=float(watch.predicted_bytes or 0), limit=limit, limit_name=name)
-        left = curves.pace.seconds_left if watch.status == "running" else None
-        self.plot.show_curves(curves, curves.active_seconds + (left or 0.0))
+        self.plot.show_curves(curves, curves.active_seconds + (curves.pace.seconds_left or 0.0))
         self._legend.set_entries([Entry(kind, kind, "area") for kind in self.plot.kinds_in_use()])

@@ -50,7 +50,7 @@ class TrainPage(PageWidget):
         self.failed = FailedCard(self.toggle_log, self.copy_report)
         self.ready = ReadyCard(lambda: self.steering.tell("stop"), self.toggle_log)
         self.error = ErrorState()
-        self.log = LogDrawer(context, self.toggle_log)
+        self.log = LogDrawer(context, self.toggle_log, self)
         self.log.hide()
         self._lay_out()
         self._connect()
@@ -68,7 +68,6 @@ class TrainPage(PageWidget):
         self._column.addStretch(1)
         self.states.add("full", self._full)
         self.body.addWidget(self.states, 1)
-        self.body.addWidget(self.log)
 
     def _connect(self) -> None:
         buttons, steering = self.buttons, self.steering
@@ -393,6 +392,7 @@ class TrainPage(PageWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.log.place()
         if self.watch is not None and self.watch.is_ready:
             self._set_header(self.watch)
 
