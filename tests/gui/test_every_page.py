@@ -45,7 +45,9 @@ def _interactive(root: QWidget) -> list[QWidget]:
     return [
         widget
         for widget in found
-        if widget.isVisible() and widget.isEnabled() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        if widget.isVisible()
+        and widget.isEnabled()
+        and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
         # A spin box speaks for the line it is written in, a combo box for its list.
         and not isinstance(widget.parent(), QAbstractSpinBox | QComboBox)
     ]
@@ -57,7 +59,9 @@ def _name(widget: QWidget) -> str:
 
 def _settle(window: Window, qtbot: QtBot, project: Project) -> None:
     window.open_project(project.folder)
-    qtbot.waitUntil(lambda: window.context.session.facts is not None and window.context.session.runs != [], timeout=20_000)
+    qtbot.waitUntil(
+        lambda: window.context.session.facts is not None and window.context.session.runs != [], timeout=20_000
+    )
 
 
 @pytest.mark.parametrize("key", _ALL)

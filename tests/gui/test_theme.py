@@ -1,0 +1,103 @@
+"""The colours: everything that must be read can be read, and plots can be told apart by everybody."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from PySide6.QtGui import QColor
+
+from studio.gui.tokens import DARK, LIGHT, Tokens
+
+_GROUNDS = ("bg", "rail", "surface", "raised", "inset", "hover", "sel")
+_BOTH = [pytest.param(DARK, id="dark"), pytest.param(LIGHT, id="light")]
+
+
+def _linear(channel: float) -> float:
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+
+
+def _rgb(colour: QColor) -> tuple[float, float, float]:
+    return _linear(colour.redF()), _linear(colour.greenF()), _linear(colour.blueF())
+
+
+def _contrast(first: QColor, second: QColor) -> float:
+    """WCAG 2.2's ratio."""
+    weights = (0.2126, 0.7152, 0.0722)
+    light, dark = sorted(
+        (sum(w * c for w, c in zip(weights, _rgb(colour), strict=True)) for colour in (first, second)), reverse=True
+    )
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("tokens", _BOTH)
+@pytest.mark.parametrize("ink", ["text", "text2", "text3", "warn", "danger"])
+def test_words_can_be_read_on_every_ground(tokens: Tokens, ink: str) -> None:
+    for ground in _GROUNDS:
+        assert _contrast(getattr(tokens, ink), getattr(tokens, ground)) >= 4.5, ground
+
+
+@pytest.mark.parametrize("tokens", _BOTH)
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [
+        ("on_accent", "accent"),
+        ("on_accent", "accent_hover"),
+        ("on_danger", "danger_fill"),
+        ("accent_text", "accent_soft"),
+        ("warn", "warn_soft"),
+        ("danger", "danger_soft"),
+        ("info", "info_soft"),
+        ("text", "info_soft"),
+        ("text", "danger_soft"),
+        ("text2", "danger_soft"),
+    ],
+)
+def test_words_can_be_read_on_fills(tokens: Tokens, ink: str, ground: str) -> None:
+    assert _contrast(getattr(tokens, ink), getattr(tokens, ground)) >= 4.5
+
+
+@pytest.mark.parametrize("tokens", _BOTH)
+def test_outlines_of_controls_can_be_seen(tokens: Tokens) -> None:
+    for ground in ("bg", "surface", "inset"):
+        assert _contrast(tokens.strong, getattr(tokens, ground)) >= 3.0
+        assert _contrast(tokens.accent, getattr(tokens, ground)) >= 3.0
+
+
+# Machado, Oliveira and Fernandes 2009, full severity, on linear RGB.
+_SIGHT = {
+    "normal": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "protan": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deutan": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+}
+
+
+def _seen(colour: QColor, sight: str) -> tuple[float, float, float]:
+    """A colour in OKLab as somebody sees it."""
+    raw = [sum(m * c for m, c in zip(row, _rgb(colour), strict=True)) for row in _SIGHT[sight]]
+    r, g, b = (min(1.0, max(0.0, value)) for value in raw)
+    long = math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)
+    middle = math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
+    short = math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short,
+    )
+
+
+@pytest.mark.parametrize("tokens", _BOTH)
+@pytest.mark.parametrize("sight", sorted(_SIGHT))
+def test_parts_of_memory_can_be_told_apart(tokens: Tokens, sight: str) -> None:
+    kinds = ("weights", "adapter", "gradients", "optimizer", "activations", "cache", "other")
+    for first, second in itertools.combinations(kinds, 2):
+        distance = math.dist(_seen(tokens.kinds[first], sight), _seen(tokens.kinds[second], sight))
+        assert distance >= 0.11, (first, second)
+
+
+@pytest.mark.parametrize("tokens", _BOTH)
+@pytest.mark.parametrize("sight", sorted(_SIGHT))
+def test_overlaid_runs_can_be_told_apart(tokens: Tokens, sight: str) -> None:
+    for first, second in itertools.combinations(tokens.overlay, 2):
+        assert math.dist(_seen(first, sight), _seen(second, sight)) >= 0.095
