@@ -15,6 +15,7 @@ from studio.models.hub_errors import translated
 from studio.models.hub_files import BlobStore
 
 _LIMIT = 40
+_KNOCK_SECONDS = 6.0
 _SHOWN: list[Any] = ["safetensors", "gated", "downloads", "likes", "tags", "pipeline_tag", "lastModified"]
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2}
 
@@ -73,6 +74,7 @@ def search(words: str) -> list[FoundModel]:
     query = name_in(words)
     hub.refuse_offline("The Hub cannot be searched")
     with translated(query, ""), _answering():
+        _knock()
         listed = hub.api().list_models(
             search=query, filter="safetensors", sort="downloads", limit=_LIMIT, expand=_SHOWN
         )
@@ -106,6 +108,13 @@ def name_in(words: str) -> str:
 def page_of(name: str) -> str:
     """The address of a model's page, where terms are read and accepted."""
     return f"{hub_place.endpoint()}/{name}"
+
+
+def _knock() -> None:
+    """One try of a few seconds: the library itself goes on trying for half a minute, while somebody waits."""
+    from huggingface_hub import get_session  # heavy
+
+    get_session().head(hub_place.endpoint(), timeout=_KNOCK_SECONDS)
 
 
 @contextlib.contextmanager

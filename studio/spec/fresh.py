@@ -17,16 +17,21 @@ def fresh_spec(*, model: str, data: str, project: Path) -> RunSpec:
 
     Rows are read up to the model's context where that is shorter than the usual length and known without a download.
     """
-    source = _place(model, project) if model != STARTER and Path(model).expanduser().exists() else model
-    spec = RunSpec(model=ModelSection(source=source), data=DataSection(path=_place(data, project)))
+    source = place_model(model, project)
+    spec = RunSpec(model=ModelSection(source=source), data=DataSection(path=place_data(data, project)))
     context = _context(model)
     if 0 < context < spec.train.max_length:
         spec = spec.model_copy(update={"train": TrainSection(max_length=context)})
     return spec
 
 
-def _place(text: str, project: Path) -> str:
-    """Relative to the project when it lies in it, else absolute."""
+def place_model(model: str, project: Path) -> str:
+    """How a project names a model: a folder by its place, the starter and Hub models by their name."""
+    return place_data(model, project) if model != STARTER and Path(model).expanduser().exists() else model
+
+
+def place_data(text: str, project: Path) -> str:
+    """How a project names a file: relative to its folder when it lies in it, else absolute."""
     path = Path(text).expanduser().resolve()
     with contextlib.suppress(ValueError):
         return path.relative_to(project.expanduser().resolve()).as_posix()

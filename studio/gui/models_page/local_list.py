@@ -1,0 +1,81 @@
+"""The models on this computer as rows. What can be done with one is the owner's to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from studio.gui.context import Context
+from studio.gui.controls import BusyState, ErrorState, ScrollColumn, States
+from studio.gui.models_page.downloads import downloads_of
+from studio.gui.models_page.hub_list import bare
+from studio.gui.models_page.rows import ModelRow, local_facts, local_row
+from studio.gui.tasks import Control
+from studio.models.on_disk import ModelOnDisk, models_on_disk
+
+Dress = Callable[[ModelRow, ModelOnDisk], object]
+
+
+class LocalList(QWidget):
+    """The rows.
+
+    Signals:
+        loaded(): the models are known.
+    """
+
+    loaded = Signal()
+
+    def __init__(self, context: Context, dress: Dress, parent: QWidget | None = None) -> None:
+        """Make it; `dress` adds buttons to each row."""
+        super().__init__(parent)
+        self._context, self._dress = context, dress
+        self._downloads = downloads_of(context)
+        self.models: list[ModelOnDisk] = []
+        self.rows: dict[str, ModelRow] = {}
+        self.states = States()
+        self.states.add("busy", bare(BusyState("Looking through this computer")))
+        self._scroll = ScrollColumn(margins=(0, 0, 10, 0))
+        self._scroll.column.addStretch(1)
+        self.states.add("full", self._scroll)
+        self._error = ErrorState()
+        self.states.add("error", bare(self._error))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.states)
+        self._downloads.changed.connect(self._on_download)
+        self._downloads.finished.connect(lambda _: self.refresh())
+
+    def refresh(self) -> None:
+        """Look again, off the window's thread; the rows of before stay until then."""
+        folders = list(self._context.preferences.model_folders)
+        self._context.tasks.run(_look, folders, on_done=self._on_found, on_error=self._on_failed)
+
+    def _on_found(self, models: list[ModelOnDisk]) -> None:
+        for row in self.rows.values():
+            row.hide()
+            row.deleteLater()
+        self.models, self.rows = models, {}
+        for at, model in enumerate(models):
+            row = local_row(model)
+            self._dress(row, model)
+            self.rows[model.source] = row
+            self._scroll.column.insertWidget(at, row)
+            self._on_download(model.source)
+        self.states.show_state("full")
+        self.loaded.emit()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._error.say("The models could not be listed", str(error), [("Look again", self.refresh)])
+        self.states.show_state("error")
+
+    def _on_download(self, name: str) -> None:
+        row = self.rows.get(name)
+        if row is not None:
+            model = next(model for model in self.models if model.source == name)
+            row.show_progress(self._downloads.progress.get(name), local_facts(model))
+
+
+def _look(control: Control, folders: list[str]) -> list[ModelOnDisk]:
+    return models_on_disk(folders)

@@ -1,0 +1,126 @@
+"""The page: what is on this computer at the left, a search of the Hub at the right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout
+
+from studio.errors import UserError
+from studio.gui.context import Context
+from studio.gui.controls import Button, Card, IconButton, confirm
+from studio.gui.figures import gigabytes
+from studio.gui.icons import Icon
+from studio.gui.models_page.hub_list import HubList
+from studio.gui.models_page.local_list import LocalList
+from studio.gui.models_page.rows import ModelRow
+from studio.gui.models_page.use import use_model
+from studio.gui.page import Command, PageWidget
+from studio.gui.tasks import Control
+from studio.models import hub_place
+from studio.models.on_disk import ModelOnDisk, delete_model
+from studio.project.model_users import projects_using
+
+
+class ModelsPage(PageWidget):
+    """Models."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, "Models")
+        self.add = Button("Add a folder", icon=Icon.FOLDER)
+        self.local = LocalList(context, self._dress)
+        self.hub = HubList(context, use_words="Use it")
+        self._lay_out()
+        self._connect()
+
+    def enter(self, **arguments: object) -> None:
+        self.local.refresh()
+        self._say_facts()
+
+    def commands(self) -> list[Command]:
+        return [
+            Command("Search the Hub for a model", self.hub.field.setFocus, "Ctrl+F", "Models"),
+            Command("Add a folder of models", self._on_add, group="Models"),
+        ]
+
+    def _lay_out(self) -> None:
+        self.action_row.addWidget(self.add)
+        row = QHBoxLayout()
+        row.setSpacing(14)
+        for title, content in (("On this computer", self.local), ("From the Hub", self.hub)):
+            card = Card(title)
+            card.body.addWidget(content, 1)
+            row.addWidget(card, 1)
+        self.body.addLayout(row, 1)
+
+    def _connect(self) -> None:
+        self.add.clicked.connect(self._on_add)
+        self.local.loaded.connect(self._say_facts)
+        self.hub.wanted.connect(lambda name: use_model(self.context, name))
+        self.context.machine.changed.connect(self._say_facts)
+
+    def _say_facts(self) -> None:
+        models, resources = self.local.models, self.context.machine.resources
+        total = sum(model.size_bytes for model in models)
+        parts = [f"{len(models)} models, {gigabytes(total)}"] if models else []
+        if resources is not None:
+            parts.append(f"{gigabytes(resources.disk_free)} free")
+        self.facts.say(" · ".join([*parts, str(hub_place.cache_dir())]))
+
+    def _dress(self, row: ModelRow, model: ModelOnDisk) -> None:
+        """What can be done with a model here."""
+        if model.is_partial:
+            resume = Button("Resume", icon=Icon.DOWNLOAD, compact=True)
+            resume.setAccessibleName(f"Resume the download of {model.title}")
+            row.add_button(resume, lambda: self.hub.downloads.start(model.source))
+        elif model.facts is not None and self.context.session.project is not None:
+            use = Button("Use it", compact=True)
+            use.setAccessibleName(f"Use {model.title} in this project")
+            row.add_button(use, lambda: use_model(self.context, model.source))
+        row.add_button(IconButton(Icon.OPEN, f"Show the folder of {model.title}"), lambda: _show(model.folder))
+        if model.kind == "hub":
+            row.add_button(IconButton(Icon.TRASH, f"Delete {model.title}"), lambda: self._on_delete(model))
+
+    def _on_add(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Choose a model's folder, or one that holds several")
+        preferences = self.context.preferences
+        if folder and folder not in preferences.model_folders:
+            changed = preferences.model_copy(update={"model_folders": [*preferences.model_folders, folder]})
+            self.context.set_preferences(changed)
+            self.local.refresh()
+
+    def _on_delete(self, model: ModelOnDisk) -> None:
+        """Ask with the size, and with the projects that would miss it."""
+        self.context.tasks.run(
+            lambda control: projects_using(model.source), on_done=lambda names: self._ask_delete(model, names)
+        )
+
+    def _ask_delete(self, model: ModelOnDisk, projects: list[str]) -> None:
+        used = f" These projects use it: {', '.join(projects)}." if projects else ""
+        text = f"It can be downloaded again.{used}"
+        size = gigabytes(model.size_bytes)
+        if not confirm(self, f"Delete {model.title} from this computer?", text, f"Delete {size}", danger=True):
+            return
+        self.hub.downloads.forget(model.source)
+        self.context.tasks.run(
+            _delete, model, on_done=lambda freed: self._on_deleted(model, freed), on_error=self._on_kept
+        )
+
+    def _on_deleted(self, model: ModelOnDisk, freed: int) -> None:
+        self.context.notify(f"{model.title} is deleted.", f"{gigabytes(freed)} are free again.", "good")
+        self.local.refresh()
+
+    def _on_kept(self, error: Exception) -> None:
+        title, hint = (error.message, error.hint) if isinstance(error, UserError) else (str(error), "")
+        self.context.notify(title, hint, "danger")
+        self.local.refresh()
+
+
+def _delete(control: Control, model: ModelOnDisk) -> int:
+    return delete_model(model)
+
+
+def _show(folder: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
