@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 Block = dict[str, nn.Parameter]
 Others = Literal["none", "head", "all"]
+Left = Literal["drop", "ram", "keep"]
 
 
 def prepare_layers(
-    base: Base, make_chooser: Callable[[Layers], Chooser], *, interval: int, others: Others, parks_state: bool = False
+    base: Base, make_chooser: Callable[[Layers], Chooser], *, interval: int, others: Others, left: Left = "drop"
 ) -> Prepared:
     """A model whose decoder layers are trained by turns.
 
@@ -40,7 +41,7 @@ def prepare_layers(
         make_chooser: from the model's layers, who chooses among them.
         interval: optimizer steps between choices; 0 chooses once.
         others: what else is trained throughout: nothing, head and last norm, or the embedding as well.
-        parks_state: keep the optimizer state of frozen layers in RAM instead of dropping it.
+        left: what becomes of the optimizer state of frozen layers: dropped, moved to RAM, or kept where it is.
     """
     model = load_for_blocks(base)
     layers = take_apart(model)
@@ -50,7 +51,7 @@ def prepare_layers(
         chooser=make_chooser(layers),
         always=outside(model, layers, others),
         interval=interval,
-        parks_state=parks_state,
+        left=left,
     )
     return prepare_blocks(model, base, driver)
 
@@ -145,7 +146,8 @@ class BlockDriver(Driver):
         chooser: chooses among them.
         always: parameters trained throughout.
         interval: optimizer steps between choices; 0 chooses once.
-        parks_state: keep the optimizer state of frozen blocks in RAM instead of dropping it.
+        left: what becomes of the optimizer state of frozen blocks: dropped, moved to RAM, or kept where it is.
+        dtype: what frozen weights are kept in, where it is not the run's own.
         layer_of: the decoder layer of each block, where blocks are not the layers themselves; None for what is in none.
         stand_ins: what the optimizer sees in the place of a parameter, by name, where it is not the parameter itself.
     """
@@ -158,14 +160,15 @@ class BlockDriver(Driver):
         chooser: Chooser,
         always: Block,
         interval: int,
-        parks_state: bool = False,
+        left: Left = "drop",
         layer_of: Sequence[int | None] | None = None,
         stand_ins: dict[str, nn.Parameter] | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.blocks, self.always = blocks, always
         self.active: list[int] = []
-        self._dtype = getattr(torch, base.dtype)
-        self._chooser, self._interval, self._parks_state = chooser, interval, parks_state
+        self._dtype: torch.dtype = dtype or getattr(torch, base.dtype)
+        self._chooser, self._interval, self._left = chooser, interval, left
         self._layer_of: list[int | None] = list(layer_of or range(len(blocks)))
         self._stand_ins = stand_ins or {}
         self._parked: dict[str, dict[str, Any]] = {}
@@ -186,8 +189,10 @@ class BlockDriver(Driver):
         """Choose anew when it is time."""
         self._chooser.observe(number, rows, self._generator)
         if not self.active or (self._interval and (number - 1) % self._interval == 0):
+            before = self.active
             self._switch(self._chooser.choose(self._generator))
-            self._tell(number)
+            if self.active != before:
+                self._tell(number)
 
     def state(self) -> dict[str, Any]:
         """Draws, choice, parked optimizer state, and exact values of what is trained now."""
@@ -231,9 +236,11 @@ class BlockDriver(Driver):
         parameter.requires_grad_(False)
         parameter.grad = None
         parameter.data = round_at_random(parameter.data, self._dtype, self._noise)
-        left = self._loop.optimizer.state.pop(self._stand_ins.get(name, parameter), {})
-        if self._parks_state and left:
-            self._parked[name] = {key: _to(value, torch.device("cpu")) for key, value in left.items()}
+        if self._left == "keep":
+            return
+        state = self._loop.optimizer.state.pop(self._stand_ins.get(name, parameter), {})
+        if self._left == "ram" and state:
+            self._parked[name] = {key: _to(value, torch.device("cpu")) for key, value in state.items()}
 
     def _thaw(self, name: str, parameter: nn.Parameter) -> None:
         parameter.data = parameter.data.float()

@@ -29,6 +29,10 @@ class Driver:
         """Leave gradients behind for the optimizer; the step's mean loss over `trained` tokens."""
         return loop.accumulate(rows, trained)
 
+    def gradient_size(self) -> float | None:
+        """The gradient's length where the optimizer sees none, for the record; None when it is the loop's matter."""
+        return None
+
     def after_step(self, rate: float) -> None:
         """Called when the optimizer has stepped at `rate` and gradients are gone."""
 

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +25,12 @@ from studio.engine.lm_loss import LmLoss
 from studio.engine.memory import MemorySampler
 from studio.engine.optimizer import build_optimizer
 from studio.engine.prepared import Prepared
+from studio.engine.rescue import Rescue
 from studio.engine.rows import Rows, lay_out
 from studio.engine.saving import save_with_patience
 from studio.engine.schedule import factor
 from studio.errors import UserError
+from studio.models.facts import ModelFacts
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
 
@@ -48,6 +51,7 @@ class Plan:
         checkpoints: where they go.
         samples: makes (prompt, answer) pairs with the model as it is.
         memory: watches memory.
+        facts: of the base model, for what is said when memory runs out.
     """
 
     spec: RunSpec
@@ -59,11 +63,12 @@ class Plan:
     checkpoints: Checkpoints
     samples: Callable[[], list[tuple[str, str]]]
     memory: MemorySampler
+    facts: ModelFacts
 
 
 @dataclass
 class Progress:
-    """Where a run stands: what a checkpoint stores beside tensors."""
+    """Where a run stands: what a checkpoint stores beside tensors. `pieces`, `recomputes`: see `Rescue`."""
 
     step: int = 0
     best_loss: float = math.inf
@@ -71,6 +76,8 @@ class Progress:
     evals_without_gain: int = 0
     tokens: int = 0
     trained_tokens: int = 0
+    pieces: int = 1
+    recomputes: bool = False
 
     def save(self, path: Path) -> None:
         """As JSON; an infinite loss is left out."""
@@ -112,11 +119,13 @@ class Loop:
         )
         self.parameters = list(self.plan.prepared.trainable().values())
         self.saved_at = (0, time.monotonic())
+        self.rescue = Rescue(self, self.plan.facts)
         self.driver.begin(self)
 
     def resume(self, checkpoint: Path) -> None:
         """Put back optimizer, random states and position; the weights are already in the model."""
         self.progress = Progress.load(checkpoint / "state.json")
+        self.rescue.take_up()
         if (checkpoint / "method.pt").is_file():
             self.driver.load_state(load_tensors(checkpoint / "method.pt"))
         self.optimizer.load_state_dict(load_tensors(checkpoint / "optimizer.pt"))
@@ -141,20 +150,21 @@ class Loop:
             if wish:
                 return self._end(wish)
             if self._is_checkpoint_due():
-                self._save()
+                self.save()
         return self._end("finished")
 
     def _step(self, batches: Iterator[Batch]) -> None:
         begun = time.perf_counter()
         number = self.progress.step + 1
         rate = self._set_rate(number)
-        rows = [lay_out(next(batches), self.accelerator.device) for _ in range(self.train.accumulation)]
+        taken = [next(batches) for _ in range(self.train.accumulation)]
+        rows = self._lay_out(taken)
         self.driver.before_step(number, rows)
         trained, tokens = self.sum(sum(r.num_trained for r in rows), sum(r.num_tokens for r in rows))
-        loss = self.driver.gradient(self, rows, trained)
+        loss = self._gradient(taken, rows, trained)
         self._average()
         norm = self._clip()
-        self.optimizer.step()
+        self.rescue.patiently(f"when the optimizer made step {number}", self.optimizer.step, can_repeat=False)
         self.optimizer.zero_grad(set_to_none=True)
         self.driver.after_step(rate)
         self._check_finite(loss, norm, number)
@@ -172,6 +182,19 @@ class Loop:
                 seconds=time.perf_counter() - begun,
             )
         )
+
+    def _gradient(self, taken: list[Batch], rows: list[Rows], trained: float) -> float:
+        """The method's gradient; where memory runs out, of the same rows in smaller pieces."""
+        ready = [rows]
+        return self.rescue.patiently(
+            f"in step {self.progress.step + 1}",
+            lambda: self.driver.gradient(self, ready.pop() if ready else self._lay_out(taken), trained),
+            can_repeat=type(self.driver).gradient is Driver.gradient,
+        )
+
+    def _lay_out(self, taken: list[Batch]) -> list[Rows]:
+        """Micro-batches on the device, in pieces where memory has run out before."""
+        return [piece for batch in taken for piece in self.rescue.cut(lay_out(batch, self.accelerator.device))]
 
     def accumulate(self, rows: list[Rows], trained: float) -> float:
         """Backward through all micro-batches, each weighted by its tokens; the step's mean loss over all processes."""
@@ -211,7 +234,8 @@ class Loop:
     def _clip(self) -> float:
         limit = self.train.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_([p for p in self.parameters if p.grad is not None], limit)
-        return float(norm)
+        own = self.driver.gradient_size()
+        return float(norm) if own is None else own
 
     def _check_finite(self, loss: float, norm: float, number: int) -> None:
         if math.isfinite(loss) and math.isfinite(norm):
@@ -234,7 +258,7 @@ class Loop:
             loss = self._heldout_loss() if self.plan.heldout else None
             # A driver's weights may be of two dtypes, which only autocast brings together.
             with self.accelerator.autocast() if self.plan.prepared.driver else contextlib.nullcontext():
-                samples = self.plan.samples() if self.accelerator.is_main_process else []
+                samples = self._samples() if self.accelerator.is_main_process else []
         finally:
             self.module.train()
         for prompt, text in samples:
@@ -246,17 +270,27 @@ class Loop:
             return False
         return self._judge(*loss)
 
+    def _samples(self) -> list[tuple[str, str]]:
+        return self.rescue.or_nothing("while sample answers were written", self.plan.samples, [])
+
     @torch.no_grad()
     def _heldout_loss(self) -> tuple[float, int]:
         """Mean over all held-out trained tokens of all processes, and their number."""
         total, count = 0.0, 0
         for batch in self.plan.heldout:
-            rows = lay_out(batch, self.accelerator.device)
+            nll, tokens = self.rescue.patiently("in the evaluation", partial(self._measure, batch))
+            total, count = total + nll, count + tokens
+        summed, tokens = self.sum(total, count)
+        return summed / max(1.0, tokens), int(tokens)
+
+    def _measure(self, batch: Batch) -> tuple[float, int]:
+        """Summed loss of one held-out micro-batch, and its trained tokens."""
+        total, count = 0.0, 0
+        for rows in self._lay_out([batch]):
             with self.accelerator.autocast():
                 _, nll = self.plan.loss(rows.input_ids, rows.position_ids, rows.index, rows.targets, rows.row_lengths)
             total, count = total + float(nll), count + rows.num_trained
-        summed, tokens = self.sum(total, count)
-        return summed / max(1.0, tokens), int(tokens)
+        return total, count
 
     def _judge(self, loss: float, tokens: int) -> bool:
         is_best = loss < self.progress.best_loss
@@ -265,7 +299,7 @@ class Loop:
             self.progress.best_loss, self.progress.best_step = loss, self.progress.step
             self.progress.evals_without_gain = 0
             if self.train.early_stopping:
-                self._save()  # what early stopping falls back to
+                self.save()  # what early stopping falls back to
             return False
         self.progress.evals_without_gain += 1
         return 0 < self.train.early_stopping <= self.progress.evals_without_gain
@@ -284,7 +318,7 @@ class Loop:
         if self.accelerator.num_processes > 1:
             bits = int(self.sum(bits)[0])
         if bits & 4 and not bits & 3:
-            self._save()
+            self.save()
         return "stopped" if bits & 1 else "paused" if bits & 2 else None
 
     def _is_checkpoint_due(self) -> bool:
@@ -297,13 +331,13 @@ class Loop:
             is_late = bool(self.sum(float(is_late))[0])
         return is_late or (every > 0 and self.progress.step % every == 0)
 
-    def _save(self) -> None:
+    def save(self, *, is_last: bool = False) -> None:
         """A checkpoint of this moment; on a full disk it waits for space rather than lose anything."""
         if self.saved_at[0] == self.progress.step and self.progress.step:
             return
         states = self.accelerator.num_processes > 1 and _gather_states(self.accelerator)
         if self.accelerator.is_main_process:
-            save_with_patience(self, states or [random_state()])
+            self.rescue.save(lambda: save_with_patience(self, states or [random_state()]), is_last=is_last)
         self.accelerator.wait_for_everyone()
         self.saved_at = (self.progress.step, time.monotonic())
 
@@ -324,7 +358,7 @@ class Loop:
         self.progress.save(folder / "state.json")
 
     def _end(self, reason: Reason) -> Reason:
-        self._save()
+        self.save(is_last=True)
         return reason
 
 

@@ -77,7 +77,7 @@ def _prepare(base: Base, params: LisaParams) -> Prepared:
         lambda layers: layer_chooser(params.sampling, params.active_layers, layers),
         interval=params.interval,
         others="all" if params.train_embeddings else "none",
-        parks_state=params.frozen_state == "ram",
+        left=params.frozen_state,
     )
 
 

@@ -131,7 +131,7 @@ def test_eight_bit_state_is_dropped_and_parked(tmp_path: Path) -> None:
 def test_layers_of_every_family_are_found(family: str, tmp_path: Path) -> None:
     method = {"key": "lisa", "active_layers": 1, "interval": 1, "sampling": "outliers"}
     heard = train_here(make_run(tmp_path, method=method, family=family, steps=4))
-    assert all(event.total == 2 for event in _told(heard)) and len(_told(heard)) == 4
+    assert _told(heard) and all(event.total == 2 for event in _told(heard))
 
 
 def test_frozen_embeddings_stay_as_they_are(tmp_path: Path) -> None:
