@@ -278,8 +278,8 @@ class Loop:
         """Mean over all held-out trained tokens of all processes, and their number."""
         total, count = 0.0, 0
         for batch in self.plan.heldout:
-            nll, tokens = self.rescue.patiently("in the evaluation", partial(self._measure, batch))
-            total, count = total + nll, count + tokens
+            nll, trained = self.rescue.patiently("in the evaluation", partial(self._measure, batch))
+            total, count = total + nll, count + trained
         summed, tokens = self.sum(total, count)
         return summed / max(1.0, tokens), int(tokens)
 

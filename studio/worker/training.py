@@ -22,11 +22,13 @@ from studio.engine.environment import describe_environment
 from studio.engine.lm_loss import LmLoss
 from studio.engine.loop import Loop, Plan, Progress, Reason
 from studio.engine.memory import MemorySampler
+from studio.engine.out_of_memory import cap_memory, is_out_of_memory, let_go, ran_out
 from studio.engine.prepared import Base, Prepared
 from studio.engine.samples import answer_all
 from studio.errors import UserError
 from studio.methods import METHODS
 from studio.models.companions import copy_companions
+from studio.models.facts import read_facts
 from studio.models.fingerprint import fingerprint
 from studio.objectives import OBJECTIVES
 from studio.paths import write_text
@@ -68,6 +70,8 @@ class _Session:
         self.parts: RunContext = open_run(run)
         self.spec: RunSpec = self.parts.spec
         self.accelerator: Accelerator = make_accelerator(self.spec.train.device, self.spec.train.precision)
+        self.facts = read_facts(self.parts.base)
+        cap_memory(self.accelerator.device, self.spec.train.memory_share)
         self.checkpoints = Checkpoints(run.checkpoints_dir, keep=self.spec.train.keep_checkpoints)
         self.checkpoint = self.checkpoints.newest() if resume else None
         start = Progress.load(self.checkpoint / "state.json").step if self.checkpoint else 0
@@ -138,7 +142,13 @@ class _Session:
             trainable=load_safetensors(exact) if exact and exact.is_file() else {},
             rows=lambda n: [data.train.row(at).ids.tolist() for at in range(min(n, len(data.train)))],
         )
-        return METHODS.get(self.spec.method.key).prepare(base, self.spec.method)
+        try:
+            return METHODS.get(self.spec.method.key).prepare(base, self.spec.method)
+        except Exception as error:  # re-raised unless memory ran out
+            if not is_out_of_memory(error):
+                raise
+        let_go()
+        raise ran_out("while the model was loaded", self.spec, self.facts, held={}, is_safe="Nothing was lost.")
 
     def _make_loop(self, prepared: Prepared, data: TrainingData, memory: MemorySampler) -> Loop:
         batches = self._batches(data.train, training=True)
@@ -163,6 +173,7 @@ class _Session:
             checkpoints=self.checkpoints,
             samples=lambda: answer_all(loss, self.parts.tokenizer, prompts),
             memory=memory,
+            facts=self.facts,
         )
         loop = Loop(plan, self.accelerator, self.emit, self.poll)
         if self.checkpoint:

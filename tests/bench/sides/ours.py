@@ -22,6 +22,7 @@ def main() -> None:
     from studio.engine.memory import MemorySampler
     from studio.engine.prepared import Base
     from studio.methods.lora import METHOD, LoraParams
+    from studio.models.facts import read_facts
     from studio.protocol import events
     from studio.spec.run_spec import RunSpec
     from tests.bench.packs import batches_of
@@ -68,6 +69,7 @@ def main() -> None:
         checkpoints=Checkpoints(Path(mkdtemp()), keep=1),
         samples=list,
         memory=MemorySampler(hear, baseline_ram=0),
+        facts=read_facts(Path(job["model"])),
     )
     Loop(plan, accelerator, hear, list).run()
     skip = job["steps"] // 5
