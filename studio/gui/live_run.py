@@ -8,6 +8,7 @@ from collections import deque
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from studio.gui.run_feed import RunFeed
+from studio.project.run_facts import read_run_facts
 from studio.project.runs import Run
 from studio.protocol import events
 
@@ -28,6 +29,7 @@ class LiveRun(QObject):
     def __init__(self, run: Run, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.run = run
+        self.title = run.name
         self.phase = "Starting"
         self.step = 0
         self.total = 0
@@ -45,6 +47,7 @@ class LiveRun(QObject):
 
     def start(self) -> None:
         """Begin to follow."""
+        self.title = read_run_facts(self.run).title  # milliseconds: one small file
         self._feed.start()
 
     def stop(self) -> None:

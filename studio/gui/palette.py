@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from studio.gui.controls import Hairline
 from studio.gui.controls.dialogs import SHADOW, paint_floating
 from studio.gui.controls.painting import antialiased, fill_box
+from studio.gui.controls.scroll import thin_scroll_bars
 from studio.gui.controls.table import Index
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.page import Command
@@ -104,6 +105,7 @@ class Palette(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("Found commands")
         self.list.setItemDelegate(_Row(self.list))
+        thin_scroll_bars(self.list)
         self.list.setFrameShape(QFrame.Shape.NoFrame)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)

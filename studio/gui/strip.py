@@ -168,9 +168,9 @@ class Strip(QWidget):
         elif live.total and live.step:
             step = f"step {figures.count(live.step)} of {figures.count(live.total)}"
             left = f"{figures.duration(live.seconds_left)} left" if live.seconds_left == live.seconds_left else ""
-            self._job.say(f"Training {live.run.name}", step, live.share, left, is_running=True)
+            self._job.say(f"Training {live.title}", step, live.share, left, is_running=True)
         else:
-            self._job.say(live.phase, live.run.name, is_running=True)
+            self._job.say(live.title, live.phase, is_running=True)
 
     def _on_machine(self) -> None:
         now = self._context.machine.resources

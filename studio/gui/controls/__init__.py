@@ -7,6 +7,7 @@ from studio.gui.controls.fields import Choice, Decimal, Field, Number, TextBox
 from studio.gui.controls.menu import Menu
 from studio.gui.controls.messages import Banner, BusyState, EmptyState, ErrorState, Skeleton, States
 from studio.gui.controls.pick import PickButton
+from studio.gui.controls.scroll import ThinScrollBar, thin_scroll_bars
 from studio.gui.controls.surfaces import Badge, Card, Hairline, ScrollColumn
 from studio.gui.controls.table import RowDelegate, Table
 from studio.gui.controls.text import Elided, Text
@@ -44,6 +45,8 @@ __all__ = [
     "Table",
     "Text",
     "TextBox",
+    "ThinScrollBar",
     "ask",
     "confirm",
+    "thin_scroll_bars",
 ]

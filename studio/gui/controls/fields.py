@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
+from studio.gui.controls.scroll import thin_scroll_bars
 from studio.gui.icons import Icon, paint_icon, qicon
 from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import COMPACT_HEIGHT, CONTROL_HEIGHT, RADIUS_CONTROL
@@ -105,6 +106,7 @@ class TextBox(QPlainTextEdit):
     def __init__(self, placeholder: str = "", *, name: str = "", lines: int = 3, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._lines = lines
+        thin_scroll_bars(self)
         self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self.setPlaceholderText(placeholder)
         self.setAccessibleName(name or placeholder)
@@ -267,6 +269,7 @@ class Choice(QComboBox):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         view = QListView(self)
+        thin_scroll_bars(view)
         view.setItemDelegate(MenuDelegate(view))
         self.setView(view)
         self.activated.connect(self._on_activated)

@@ -145,7 +145,8 @@ class ErrorState(Card):
         self.text = Text("", "body", "text2", wrap=True, selectable=True)
         self.text.setMaximumWidth(620)
         words.addWidget(self.text)
-        head.addLayout(words, 1)
+        head.addLayout(words, 1000)
+        head.addStretch(1)  # what the words do not need, so that the icon stays beside them
         self.body.addLayout(head)
         self._row = QHBoxLayout()
         self._row.setContentsMargins(52, 4, 0, 0)

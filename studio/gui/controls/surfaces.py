@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
+from studio.gui.controls.scroll import thin_scroll_bars
 from studio.gui.controls.text import Text
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import font, theme, tokens
@@ -146,6 +147,7 @@ class ScrollColumn(QScrollArea):
 
     def __init__(self, *, spacing: int = 0, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> None:
         super().__init__()
+        thin_scroll_bars(self)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from studio.gui.controls.painting import fill_box
+from studio.gui.controls.scroll import thin_scroll_bars
 from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import RADIUS_CONTROL, ROW_HEIGHT
 
@@ -107,6 +108,7 @@ class Table(QTableView):
         super().__init__(parent)
         self.hovered_row = -1
         self.setAccessibleName(name)
+        thin_scroll_bars(self)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -143,5 +145,7 @@ class Table(QTableView):
         self.verticalHeader().setDefaultSectionSize(round(ROW_HEIGHT * max(1.0, theme().scale)))
         palette = self.palette()
         palette.setColor(palette.ColorRole.Base, tokens().surface)
+        # The delegate paints the selection; the style's own would show at its edges.
+        palette.setColor(palette.ColorRole.Highlight, Qt.GlobalColor.transparent)
         self.setPalette(palette)
         self.viewport().update()
