@@ -66,6 +66,6 @@ def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trained_project(_trained: Path, tmp_path: Path) -> Project:
     """A project with one real, finished run of 12 steps with checkpoints, evaluations and samples."""
-    folder = tmp_path / _trained.name
+    folder = tmp_path / "trained" / _trained.name
     shutil.copytree(_trained, folder)
     return Project.open(folder)
