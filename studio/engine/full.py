@@ -27,7 +27,7 @@ def prepare_full(base: Base) -> Prepared:
 
 def model_saver(model: Any, base: Base, *, kept: torch.dtype = torch.float32) -> Callable[[Path, bool], None]:
     """What writes the whole model as a folder: the result in the base's own dtype, a checkpoint in `kept`."""
-    stored = _stored_dtype(base.folder)
+    stored = stored_dtype(base.folder)
 
     def save(folder: Path, is_final: bool) -> None:
         dtype = stored if is_final else kept
@@ -39,7 +39,7 @@ def model_saver(model: Any, base: Base, *, kept: torch.dtype = torch.float32) ->
     return save
 
 
-def _stored_dtype(folder: Path) -> torch.dtype:
+def stored_dtype(folder: Path) -> torch.dtype:
     """The dtype that most of the base's numbers are stored in."""
     counts: dict[str, int] = {}
     for header in tensor_headers(folder).values():

@@ -81,7 +81,7 @@ class Slice:
     def __init__(self, module: nn.Linear, columns: torch.Tensor) -> None:
         self._module, self._columns = module, columns
         self.core = nn.Parameter(module.weight.detach()[:, columns].float())
-        module.forward = self._forward  # type: ignore[method-assign]
+        module.forward = self._forward
 
     @torch.no_grad()
     def put_back(self) -> None:

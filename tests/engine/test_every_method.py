@@ -33,6 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "lift": {"rank": 4, "interval": 5},
     "spiel": {"density": 0.1, "interval": 4},
     "ist": {"active_share": 0.5, "interval": 2},
+    "lofit": {"share": 0.5, "selection_steps": 3},
     "owlore": {"active_layers": 1, "interval": 3, "rank": 8},
 }
 TRAIN: dict[str, dict[str, Any]] = {
