@@ -243,7 +243,8 @@ class Rail(QWidget):
         self._palette_item.clicked.connect(self.palette_wanted)
         self.switcher.clicked.connect(self.projects_wanted)
         session = self._context.session
-        for signal in (session.project_changed, session.spec_changed, session.runs_changed, session.live_changed):
+        told = (session.project_changed, session.spec_changed, session.runs_changed, session.live_changed)
+        for signal in (*told, session.rows_changed):
             signal.connect(self.refresh)
         session.live_changed.connect(self._follow_live)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from studio.planner.lengths import RowLengths
 
 _LOOK_MS = 2000
+Mark = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Session(QObject):
         spec_changed(): the draft is another.
         facts_changed(): the base model's facts are known, or another model was chosen.
         runs_changed(): a run came, went, or changed its state.
+        disturbed(str, str): somebody else changed or removed the project: what happened, and what was done.
         live_changed(): another run is training, or none; its own `changed` tells how far it is.
         rows_changed(): more is known of the data's rows.
 
@@ -67,6 +69,7 @@ class Session(QObject):
     runs_changed = Signal()
     live_changed = Signal()
     rows_changed = Signal()
+    disturbed = Signal(str, str)
 
     def __init__(self, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +85,7 @@ class Session(QObject):
         self.undo_stack = QUndoStack(self)
         self._facts_task: Task | None = None
         self._facts_of = ""
+        self._mark: Mark | None = None
         self._looking = False
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_MS)
@@ -150,6 +154,11 @@ class Session(QObject):
         if (num_rows, lengths) != (self.num_rows, self.row_lengths):
             self.num_rows, self.row_lengths = num_rows, lengths
             self.rows_changed.emit()
+
+    def read_facts_again(self) -> None:
+        """The base model's files have changed: it was downloaded."""
+        self._facts_of = ""
+        self._read_facts()
 
     # Runs
 
@@ -241,6 +250,7 @@ class Session(QObject):
         self.project, self.spec, self.runs = project, spec, []
         self.facts, self._facts_of, self.facts_problem = None, "", ""
         self.undo_stack.clear()
+        self._mark = _mark(project)
         remember_project(project.folder)
         self.project_changed.emit()
         self.spec_changed.emit()
@@ -252,6 +262,7 @@ class Session(QObject):
         assert self.project is not None
         self.spec = spec
         self.project.save(spec)
+        self._mark = _mark(self.project)
         self.spec_changed.emit()
         self._read_facts()
 
@@ -282,11 +293,13 @@ class Session(QObject):
         self._looking = False
         self._tasks.faulted.emit(error)
 
-    def _on_looked(self, found: tuple[Project, list[RunRow]]) -> None:
+    def _on_looked(self, found: tuple[Project, Mark | None, list[RunRow]]) -> None:
         self._looking = False
-        project, rows = found
+        project, mark, rows = found
         if self.project is None or project.folder != self.project.folder:
             self.refresh_runs()
+            return
+        if mark != self._mark and not self._take_draft(mark):
             return
         running = next((row.run for row in reversed(rows) if row.state.status == "running"), None)
         if running is not None or self.live is None or self.live.has_ended:
@@ -294,6 +307,32 @@ class Session(QObject):
         if rows != self.runs:
             self.runs = rows
             self.runs_changed.emit()
+
+    def _take_draft(self, mark: Mark | None) -> bool:
+        """Somebody else wrote or removed project.yaml: another window, the terminal, an editor.
+
+        Returns:
+            Whether the project is still there.
+        """
+        project = self.project
+        assert project is not None
+        if mark is None:
+            self.disturbed.emit(f"The project {project.name} is not there any more", "Its folder was moved or deleted.")
+            self.close()
+            return False
+        self._mark = mark
+        try:
+            spec = project.draft()
+        except UserError as error:
+            self.disturbed.emit("project.yaml was changed elsewhere and cannot be read", str(error))
+            return True
+        if spec != self.spec:
+            self.undo_stack.clear()
+            self.spec = spec
+            self.spec_changed.emit()
+            self._read_facts()
+            self.disturbed.emit("The settings were changed elsewhere", "They were read again from project.yaml.")
+        return True
 
     def _set_live(self, run: Run | None) -> None:
         before = self.live
@@ -334,8 +373,18 @@ def _facts(control: Control, source: str, revision: str) -> ModelFacts | None:
     return read_facts(resolve_model(source, revision))
 
 
-def _look(control: Control, project: Project, known: dict[str, RunRow]) -> tuple[Project, list[RunRow]]:
-    return project, [_row(run, known.get(run.name)) for run in project.runs()]
+def _look(control: Control, project: Project, known: dict[str, RunRow]) -> tuple[Project, Mark | None, list[RunRow]]:
+    mark = _mark(project)
+    return project, mark, [_row(run, known.get(run.name)) for run in project.runs()]
+
+
+def _mark(project: Project) -> Mark | None:
+    """What tells one version of project.yaml from another; None when it is gone."""
+    try:
+        status = project.draft_path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _row(run: Run, before: RunRow | None) -> RunRow:

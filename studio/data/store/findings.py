@@ -23,6 +23,7 @@ class Finding:
         tone: how much it matters ("danger", "warn", "info").
         fix: what one click does about it; "" for nothing but a look.
         fix_text: the words of that click.
+        drops: the filter of the rows that "drop" leaves out.
         explanation: what it means, a sentence or two.
     """
 
@@ -32,6 +33,7 @@ class Finding:
     tone: Literal["danger", "warn", "info"]
     fix: Fix
     fix_text: str
+    drops: str
     explanation: str
 
 
@@ -49,7 +51,7 @@ _KINDS = (
         "leaked",
         "danger",
         "drop",
-        "Leave them out of the data",
+        "Keep one of each",
         "Rows to learn from that are held out as well: the held-out loss would look better than it is.",
     ),
     _Kind(
@@ -84,7 +86,9 @@ def findings(rows: Rows) -> list[Finding]:
     for kind in _KINDS:
         if count := int(FILTERS[kind.key].mask(rows).sum()):
             title = FILTERS[kind.key].title
-            found.append(Finding(kind.key, title, count, kind.tone, kind.fix, kind.fix_text, kind.explanation))
+            # Which rows are held out depends on their number: only without any repeats is there no leak for certain.
+            drops = "repeats" if kind.key == "leaked" else kind.key
+            found.append(Finding(kind.key, title, count, kind.tone, kind.fix, kind.fix_text, drops, kind.explanation))
     return found
 
 

@@ -1,0 +1,342 @@
+"""The Data page: rows, the chosen one as the model sees it, lengths and findings. It wires; the parts do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
+
+from studio.data.store.seen import SeenRow
+from studio.errors import UserError
+from studio.gui import figures
+from studio.gui.context import Context
+from studio.gui.controls import Badge, Button, States, Text
+from studio.gui.data_page.actions import DataActions
+from studio.gui.data_page.feed import DataFeed
+from studio.gui.data_page.findings_card import FindingsCard
+from studio.gui.data_page.holdout_field import HoldoutField
+from studio.gui.data_page.length_card import LengthCard
+from studio.gui.data_page.places import Holder, empty_state, error_state, notice, notice_key
+from studio.gui.data_page.row_card import RowCard
+from studio.gui.data_page.table_card import TableCard
+from studio.gui.data_page.work import look_at
+from studio.gui.icons import Icon
+from studio.gui.page import Command, PageWidget
+from studio.gui.tasks import Task
+from studio.gui.tokens import CARD_GAP
+
+_WIDE = 1240
+_SIDE, _SIDE_WIDE = 252, 320
+
+
+class DataPage(PageWidget):
+    """The page."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, "Data")
+        self.feed = DataFeed(context, self)
+        self.acts = DataActions(context, self.feed, self)
+        self.row: Mapping[str, Any] | None = None
+        self._looking: Task | None = None
+        self._shown_ordinal: int | None = None
+        self._noticed: object = None
+        self._lay_out()
+        self._connect()
+
+    # The page
+
+    def enter(self, **arguments: object) -> None:
+        data = arguments.get("data")
+        if isinstance(data, str) and self.context.session.project is not None:
+            self.acts.use_file(Path(data))
+        self._on_spec()
+        self.feed.look_again()
+
+    def leave(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def commands(self) -> list[Command]:
+        act, table = self.acts, self.table_card
+        return [
+            Command("Import data…", act.import_file, "Ctrl+I", "Data"),
+            Command("Use the starter data", act.use_starter, "", "Data"),
+            Command("Search rows", lambda: table.search.setFocus(Qt.FocusReason.ShortcutFocusReason), "Ctrl+F", "Data"),
+            Command("Go to row…", self._ask_row, "Ctrl+G", "Data"),
+            Command("Show tokens or text", self.row_card.toggle_form, "T", "Data"),
+            Command("Edit the row…", self._edit, "F2", "Data"),
+            Command("Leave the row out", self._drop, "Del", "Data"),
+            Command("Map columns…", self._ask_columns, "", "Data"),
+            Command("Show all rows", lambda: table.show_filter("all"), "", "Data"),
+        ]
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        is_wide = self.width() >= _WIDE
+        direction = QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom
+        if self._main.direction() != direction:
+            self._main.setDirection(direction)
+            self.row_card.set_tall(is_wide)
+        self._side.setFixedWidth(_SIDE_WIDE if is_wide else _SIDE)
+
+    # Layout
+
+    def _lay_out(self) -> None:
+        self.badge = Badge("", "warn")
+        self.badge.hide()
+        self.file_name = Text("", "small_strong")
+        self.facts_row.addStrut(22)  # as high as the badge, so that nothing jumps when it comes
+        self.facts_row.insertWidget(0, self.file_name)
+        self.facts_row.insertWidget(2, self.badge)
+        self.import_button = Button("Import…", icon=Icon.PLUS)
+        self.next_button = Button("Choose a method", "primary")
+        self.action_row.addWidget(self.import_button)
+        self.action_row.addWidget(self.next_button)
+        self.states = States()
+        self.states.add("full", self._full())
+        self._holders = {name: Holder() for name in ("empty", "error")}
+        for name, holder in self._holders.items():
+            self.states.add(name, holder)
+        self.body.addWidget(self.states, 1)
+
+    def _full(self) -> QWidget:
+        box = QWidget()
+        outer = QVBoxLayout(box)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(CARD_GAP)
+        self._notice = Holder()
+        outer.addWidget(self._notice)
+        columns = QHBoxLayout()
+        columns.setSpacing(16)
+        self._main = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._main.setSpacing(12)
+        self.table_card = TableCard(self.context, self.feed)
+        self.holdout = HoldoutField()
+        self.table_card.tools.addWidget(Text("Held out", "body", "text2"))
+        self.table_card.tools.addWidget(self.holdout)
+        self.row_card = RowCard()
+        self._main.addWidget(self.table_card, 5)
+        self._main.addWidget(self.row_card, 6)
+        columns.addLayout(self._main, 1)
+        columns.addWidget(self._side_column())
+        outer.addLayout(columns, 1)
+        return box
+
+    def _side_column(self) -> QWidget:
+        self._side = QWidget()
+        layout = QVBoxLayout(self._side)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(12)
+        self.length_card, self.findings_card = LengthCard(), FindingsCard()
+        layout.addWidget(self.length_card)
+        layout.addWidget(self.findings_card, 1)
+        self._side.setFixedWidth(_SIDE)
+        return self._side
+
+    def _connect(self) -> None:
+        session = self.context.session
+        session.spec_changed.connect(self._on_spec)
+        session.project_changed.connect(self._on_project)
+        session.facts_changed.connect(self._on_facts)
+        feed = self.feed
+        feed.opened.connect(self._on_opened)
+        feed.grown.connect(self._on_grown)
+        feed.moved.connect(self._say_facts)
+        feed.failed.connect(self._on_failed)
+        feed.tokenizer_changed.connect(self._look)
+        self.table_card.row_chosen.connect(self._on_row)
+        self.table_card.columns_wanted.connect(self._ask_columns)
+        self.row_card.edit_wanted.connect(self._edit)
+        self.row_card.drop_wanted.connect(self._drop)
+        self.length_card.raise_wanted.connect(self.acts.raise_max_length)
+        self.length_card.show_wanted.connect(lambda: self.table_card.show_filter("too_long"))
+        self.findings_card.fix_wanted.connect(self.acts.fix)
+        self.findings_card.show_wanted.connect(self.table_card.show_filter)
+        self.holdout.holdout_chosen.connect(self.acts.set_holdout)
+        self.import_button.clicked.connect(self.acts.import_file)
+        self.next_button.clicked.connect(lambda: self.context.navigate("method"))
+        self.acts.busy_changed.connect(self._on_busy)
+
+    # What changed
+
+    def _on_project(self) -> None:
+        if self.context.session.project is None:
+            self.feed.close()
+
+    def _on_spec(self) -> None:
+        session = self.context.session
+        placed = session.placed_spec
+        if placed is None or session.spec is None or (not self.isVisibleTo(self.window()) and self.feed.spec is None):
+            return  # nobody has looked at the rows of this project yet
+        if not session.spec.data.path:
+            self._show_empty()
+            return
+        self.holdout.set_holdout(placed.data.holdout)
+        before = self.feed.spec
+        self.feed.show(placed)
+        self._say_facts()
+        self._show_notices()
+        if before is not None and before.train.max_length != placed.train.max_length:
+            self._look()
+
+    def _on_facts(self) -> None:
+        if self.feed.spec is not None and self.context.session.facts is not None:
+            self.feed.forget_lengths()
+
+    def _on_opened(self) -> None:
+        self.states.show_state("full")
+        self._shown_ordinal = None
+        head = self.feed.head
+        if head is not None and head.reader is None:
+            self.row_card.clear("Once it is clear which column plays which role, rows are shown here.")
+        self._say_facts()
+        self._show_notices()
+        self._show_side()
+
+    def _on_grown(self) -> None:
+        self._say_facts()
+        self._show_side()
+        self._show_notices()
+        summary = self.feed.summary
+        if summary is not None and self.feed.is_imported:
+            self.context.session.set_rows(summary.figures.rows, summary.lengths)
+        ordinal = self.table_card.chosen_ordinal()
+        if ordinal is not None and self._shown_ordinal is None:
+            self._on_row(ordinal)
+
+    def _on_failed(self, error: Exception) -> None:
+        if self.feed.store is None and isinstance(error, UserError):
+            self.context.session.set_rows(None, None)
+            self._put("error", error_state(error, self.feed.path, self.acts))
+        else:
+            self.context.tasks.faulted.emit(error)
+        self._say_facts()
+
+    def _show_empty(self) -> None:
+        self.feed.close()
+        self.context.session.set_rows(None, None)
+        self._put("empty", empty_state(self.acts))
+        self._say_facts()
+
+    def _put(self, name: str, widget: QWidget) -> None:
+        """Show a state that is made anew each time."""
+        self._holders[name].hold(widget)
+        self.states.show_state(name)
+
+    def _on_busy(self, is_busy: bool) -> None:
+        self.row_card.edit.setEnabled(not is_busy)
+        self.row_card.drop.setEnabled(not is_busy)
+
+    # What is said
+
+    def _say_facts(self) -> None:
+        state, path = self.states.state(), self.feed.path
+        has_rows = state == "full" and path is not None
+        self.file_name.say(path.name if has_rows and path else "")
+        self.file_name.setVisible(has_rows)
+        for button in (self.import_button, self.next_button):
+            button.setVisible(has_rows)
+        self.facts.say(facts_line(self.feed) if has_rows else "No data yet" if state == "empty" else "")
+        summary = self.feed.summary
+        aside = summary.figures.set_aside if summary and has_rows else 0
+        self.badge.setVisible(aside > 0)
+        self.badge.say(f"{figures.count(aside)} {'row' if aside == 1 else 'rows'} set aside", "warn")
+
+    def _show_side(self) -> None:
+        facts = self.context.session.facts
+        limit = self.feed.split.max_length
+        self.length_card.show_summary(self.feed.summary, limit, facts.context_length if facts else 0, self._waits_for())
+        self.findings_card.show_summary(self.feed.summary, is_imported=self.feed.is_imported)
+
+    def _waits_for(self) -> str:
+        """Why lengths are not being counted."""
+        if self.feed.head is not None and self.feed.head.reader is None:
+            return "Known once it is clear which column plays which role."
+        if self.feed.progress is None and self.feed.is_imported and self.context.session.facts is None:
+            return "Known once the base model is on this computer."
+        return "Counting…"
+
+    def _show_notices(self) -> None:
+        shown = notice_key(self.feed)
+        if shown != self._noticed:
+            self._noticed = shown
+            self._notice.hold(notice(self.feed, self.acts, self.table_card.show_filter))
+
+    # The chosen row
+
+    def _on_row(self, ordinal: int) -> None:
+        if ordinal != self._shown_ordinal:
+            self._shown_ordinal = ordinal
+            self._look()
+
+    def _look(self) -> None:
+        """Render the chosen row, off the window's thread."""
+        head, ordinal = self.feed.head, self._shown_ordinal
+        if head is None or head.reader is None or ordinal is None:
+            return
+        if self._looking is not None:
+            self._looking.cancel()
+        source: Any = self.feed.store
+        if source is None or source.num_rows <= ordinal:  # not imported as far yet
+            if ordinal >= len(head.values):
+                return
+            source = head.values[ordinal] or {}
+        self._looking = self.context.tasks.run(
+            look_at, source, ordinal, head.reader, self.feed.tokenizer, self.feed.settings, on_done=self._on_looked
+        )
+
+    def _on_looked(self, found: tuple[Mapping[str, Any] | None, SeenRow]) -> None:
+        self.row, seen = found
+        number = self._number()
+        self.row_card.show_row(
+            f"Row {figures.count(number)}" if number else "Row", self.row, seen, may_edit=not self.acts.is_busy
+        )
+
+    def _number(self) -> int:
+        """The chosen row's number in the file; 0 for none."""
+        rows, head, ordinal = self.feed.rows, self.feed.head, self._shown_ordinal
+        if ordinal is None:
+            return 0
+        if rows is not None and ordinal < rows.num_rows:
+            return int(rows.columns.number[ordinal])
+        return head.lines[ordinal].number if head is not None and ordinal < len(head.lines) else 0
+
+    def _edit(self) -> None:
+        number, head = self._number(), self.feed.head
+        if number and self.row is not None and head is not None and head.reader is not None:
+            self.acts.edit(number, self.row, head.reader)
+
+    def _drop(self) -> None:
+        number = self._number()
+        if number and not self.acts.is_busy:
+            self.acts.drop_row(number)
+
+    def _ask_row(self) -> None:
+        self.acts.go_to_row(self._number(), self.table_card.go_to)
+
+    def _ask_columns(self) -> None:
+        self.acts.map_columns()
+
+
+def facts_line(feed: DataFeed) -> str:
+    """ "11,842 conversations, 4.07 M tokens", growing."""
+    summary, head = feed.summary, feed.head
+    if summary is None:
+        if head is None:
+            return "Reading…"
+        return f"the first {figures.count(len(head.lines))} rows" if head.reader else "columns not clear yet"
+    sums = summary.figures
+    what = "row" if sums.rows == 1 else "rows"
+    if head and head.reader and head.reader.format.key != "text":
+        what = "conversation" if sums.rows == 1 else "conversations"
+    text = f"{figures.count(sums.rows)} {what}"
+    if feed.progress is not None and not feed.is_imported:
+        total = feed.progress[2]
+        return f"{text} of {figures.count(total)}, importing" if total else f"{text}, importing"
+    if sums.tokens:
+        text += f", {figures.short_count(sums.tokens)} tokens"
+    return text if sums.is_counted or not sums.tokens else f"{text} counted so far"
