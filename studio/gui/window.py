@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from studio.errors import UserError
 from studio.gui import figures
+from studio.gui.announcer import Announcer
 from studio.gui.context import Context, ToastAction, Tone
 from studio.gui.controls import ask
 from studio.gui.controls.painting import antialiased
@@ -68,6 +69,7 @@ class Window(QWidget):
         self.palette_view = Palette(self, self.all_commands)
         self.drop_sheet = DropSheet(self)
         self.projects_menu = ProjectsMenu(self, context)
+        self.announcer = Announcer(self, context)
         self._connect()
         self._add_keys()
         self.rail.refresh()
@@ -201,6 +203,7 @@ class Window(QWidget):
         self.context.machine.stop()
         self.context.tasks.close()
         self.faults.remove()
+        self.announcer.close()
         event.accept()
 
     # Inside
@@ -223,6 +226,7 @@ class Window(QWidget):
         self.strip.job_clicked.connect(lambda: self.show_page("train"))
         self.faults.told.connect(lambda text, hint: self.show_toast(text, hint, "danger", None))
         self.context.tasks.faulted.connect(self.faults.take)
+        self.context.session.disturbed.connect(lambda text, hint: self.show_toast(text, hint, "warn", None))
         self.context.session.project_changed.connect(self._on_project)
         self.context.preferences_changed.connect(self._on_preferences)
         theme().changed.connect(self.update)

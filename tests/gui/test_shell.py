@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from studio.errors import UserError
+from studio.gui.context import Context
 from studio.gui.dropping import recognise
 from studio.gui.window import Window
 from studio.project.folder import Project
+from studio.spec.values import set_values
+from tests.gui.samples import FEW_STEPS
 
 
 def test_the_palette_finds_and_acts(window: Window, qtbot: QtBot, starter_project: Project) -> None:
@@ -92,3 +97,50 @@ def test_a_fault_is_reported_and_the_window_lives(window: Window, fresh_home: Pa
     assert len(reports) == 1
     assert "curve has 0 points" in reports[0].read_text(encoding="utf-8")
     assert window.isVisible()
+
+
+def test_settings_changed_elsewhere_are_read_again(window: Window, qtbot: QtBot, starter_project: Project) -> None:
+    window.open_project(starter_project.folder)
+    session = window.context.session
+    session.edit("method.rank=8", label="Rank")
+    other = set_values(starter_project.draft(), ["method.rank=32"])
+    with qtbot.waitSignal(session.disturbed, timeout=10_000):
+        starter_project.save(other)
+    assert session.spec == other
+    assert not session.undo_stack.canUndo()
+
+
+def test_a_project_that_is_deleted_is_left(window: Window, qtbot: QtBot, starter_project: Project) -> None:
+    window.open_project(starter_project.folder)
+    with qtbot.waitSignal(window.context.session.disturbed, timeout=10_000):
+        shutil.rmtree(starter_project.folder)
+    assert window.context.session.project is None
+    assert window.page_key == "home"
+    assert "not there any more" in window.toasts.texts()[-1]
+
+
+def test_a_run_that_ends_is_announced(window: Window, qtbot: QtBot, starter_project: Project) -> None:
+    starter_project.save(set_values(starter_project.draft(), [*FEW_STEPS, "train.steps=2", "train.eval_every=0"]))
+    window.open_project(starter_project.folder)
+    window.context.session.start_run()
+    qtbot.waitUntil(lambda: any("LoRA, run 1 is finished" in text for text in window.toasts.texts()), timeout=120_000)
+    assert window.context.session.live is None or window.context.session.live.has_ended
+
+
+def test_two_windows_on_one_project_both_see_the_run(
+    window: Window, qtbot: QtBot, starter_project: Project, qapp: QApplication
+) -> None:
+    starter_project.save(set_values(starter_project.draft(), [*FEW_STEPS, "train.steps=4"]))
+    window.open_project(starter_project.folder)
+    second = Context()
+    try:
+        second.session.open(starter_project.folder)
+        window.context.session.start_run()
+        qtbot.waitUntil(lambda: second.session.live is not None, timeout=60_000)
+        qtbot.waitUntil(
+            lambda: bool(second.session.runs) and second.session.runs[0].state.status == "done", timeout=120_000
+        )
+        qtbot.waitUntil(lambda: window.context.session.runs[0].state.status == "done", timeout=20_000)
+    finally:
+        second.session.close()
+        second.tasks.close()
