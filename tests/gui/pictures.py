@@ -43,7 +43,7 @@ def main() -> int:
         os.environ["TUNESMITH_HOME"] = str(root / "user")
         application = make_application(["pictures"])
         studio = _Studio(application, root)
-        failed = [name for name in _take_all(studio, options)]
+        failed = list(_take_all(studio, options))
     for name in failed:
         print(f"not shown: {name}", file=sys.stderr)
     return 1 if failed else 0
