@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from studio.errors import UserError
 from studio.project.columns import Array
 from studio.project.curve_reduce import envelope
 from studio.project.curves import RunCurves
@@ -39,6 +40,7 @@ class RunDigest:
         active_seconds: training time, without the time between sessions.
         before: held-out loss before the first step.
         samples: (prompt, answer before, answer last), one a prompt.
+        fingerprints: of "model" and "data", as they were when the run was made.
         num_skipped: lines of its journal that could not be read.
     """
 
@@ -53,6 +55,7 @@ class RunDigest:
     num_skipped: int = 0
     sizes: RunSizes = field(default_factory=RunSizes)
     notes: str = ""
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
 
 def digest(run: Run) -> RunDigest:
@@ -72,7 +75,15 @@ def digest(run: Run) -> RunDigest:
         num_skipped=reader.num_skipped,
         sizes=measure(run),
         notes=read_notes(run),
+        fingerprints=_fingerprints(run),
     )
+
+
+def _fingerprints(run: Run) -> dict[str, str]:
+    try:
+        return run.fingerprints
+    except (OSError, UserError):
+        return {}
 
 
 def _held_out(curves: RunCurves) -> Curve:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def read_run_facts(run: Run) -> RunFacts:
     try:
         spec = run.spec()
     except (OSError, UserError) as error:
-        return RunFacts(title=run.name, number=number, problem=str(error))
+        problem = str(error).replace(f"{run.folder}{os.sep}", "")
+        return RunFacts(title=run.name, number=number, problem=problem)
     method = METHODS.get(spec.method.key).title
     return RunFacts(title=_title(run, method, number), number=number, method=method, model=_model(spec), spec=spec)
 

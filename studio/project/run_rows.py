@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from studio.errors import UserError
@@ -13,7 +14,7 @@ from studio.project.runs import Run
 def as_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """One JSON-ready row a run, oldest first. A run whose record is damaged is listed with the reason."""
     rows = [_row(run) for run in runs]
-    names = _differing([row["settings"] for row in rows])
+    names = differing([row["settings"] for row in rows])
     return [{**row, "differs": {name: row["settings"].get(name) for name in names}} for row in rows]
 
 
@@ -37,20 +38,49 @@ def _row(run: Run) -> dict[str, Any]:
         "settings": {},
     }
     try:
-        row["settings"] = _flat(run.frozen_spec().model_dump(mode="json"))
+        row["settings"] = flat_settings(run.frozen_spec().model_dump(mode="json"))
     except UserError as error:
         row.update(status="damaged", message=error.message)
     return row
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by path: "train.batch_size" -> 4."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+        path = f"{prefix}{name}"
+        flat |= flat_settings(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
     return flat
 
 
-def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    known = [each for each in settings if each]
-    names = dict.fromkeys(name for each in known for name in each)
-    return [name for name in names if len({str(each.get(name)) for each in known}) > 1]
+def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Paths whose values are not the same in all runs that have them.
+
+    A setting that only one method knows is no difference: the method itself is. A damaged run has none.
+    """
+    names = dict.fromkeys(name for each in settings for name in each)
+    return [name for name in names if len({str(each[name]) for each in settings if name in each}) > 1]
+
+
+def setting_words(path: str, value: Any) -> str:
+    """A setting in few words: "rank 16", "learning rate 1.5e-4", "packing", "no packing"; "" when it is not there."""
+    *_, name = path.split(".")
+    words = name.replace("_", " ")
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    if name == "key":
+        return str(value)
+    return f"{words} {_short(value)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        mantissa, _, exponent = f"{value:.1e}".partition("e")
+        is_small = 0 < abs(value) < 0.001
+        return f"{mantissa.removesuffix('.0')}e{int(exponent)}" if is_small else f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    text = str(value)
+    return PurePath(text).name if "/" in text or "\\" in text else text

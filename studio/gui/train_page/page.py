@@ -89,6 +89,8 @@ class TrainPage(PageWidget):
     def enter(self, **arguments: object) -> None:
         self._chosen = self._named(arguments.get("run")) or self._chosen
         self._show_wanted()
+        if arguments.get("resume") and self.watch is not None:
+            self.steering.resume()
 
     def leave(self) -> None:
         if self.watch is not None:

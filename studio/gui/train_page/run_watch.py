@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from studio.gui.context import Context
 from studio.gui.run_feed import RunFeed
 from studio.gui.tasks import Control, Task
+from studio.gui.train_page.prediction import predict
 from studio.machine.resources import Gpu
 from studio.project.curves import RunCurves
 from studio.project.health import Surroundings, Verdict, judge
@@ -76,6 +77,7 @@ class RunWatch(QObject):
         self._busy: deque[float] = deque(maxlen=_BUSY_SAMPLES)
         self._feed: RunFeed | None = None
         self._task: Task | None = None
+        self._prediction: Task | None = None
         self._repaint = QTimer(self, singleShot=True, interval=_REPAINT_MS)
         self._looking = QTimer(self, interval=_LOOK_MS)
         self._connect()
@@ -95,8 +97,10 @@ class RunWatch(QObject):
         """Follow no more."""
         self._repaint.stop()
         self._looking.stop()
-        if self._task is not None:
-            self._task.cancel()
+        for task in (self._task, self._prediction):
+            if task is not None:
+                task.cancel()
+        self._task = self._prediction = None
         if self._feed is not None:
             self._feed.stop()
 
@@ -183,6 +187,7 @@ class RunWatch(QObject):
         self._feed.vanished.connect(self._on_vanished)
         self._feed.start()
         self._looking.start()
+        self._predict()
         self.ready.emit()
 
     def _on_arrived(self, batch: list[events.Event]) -> None:
@@ -206,7 +211,14 @@ class RunWatch(QObject):
         self.folder = replace(self.folder, is_there=False, is_running=False)
         self.vanished.emit()
 
+    def _predict(self) -> None:
+        """Work out the planned peak, once."""
+        resources, spec = self._context.machine.resources, self.facts.spec
+        if self._prediction is None and spec is not None and resources is not None and self.is_ready:
+            self._prediction = self._context.tasks.run(predict, spec, resources, on_done=self.set_predicted)
+
     def _on_machine_changed(self) -> None:
+        self._predict()
         if self.status == "running" and (gpu := self.gpu) is not None and gpu.busy is not None:
             self._busy.append(gpu.busy)
         else:
