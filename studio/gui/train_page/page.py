@@ -97,9 +97,6 @@ class TrainPage(PageWidget):
             self.watch.pause()
 
     def commands(self) -> list[Command]:
-        found = [Command("Show the log", self.toggle_log, "", "Train")]
-        if self.watch is None:
-            return found
         return [
             Command("Pause or resume", self._on_space, "Space", "Train"),
             Command("Save a checkpoint now", lambda: self.steering.tell("save"), "Ctrl+S", "Train"),
@@ -109,7 +106,7 @@ class TrainPage(PageWidget):
             Command("Go to the best checkpoint", self._point_at_best, "B", "Train"),
             Command("Export the curve as a picture", self._save_picture, "", "Train"),
             Command("Export curves as CSV", self._save_table, "", "Train"),
-            *found,
+            Command("Show the log", self.toggle_log, "", "Train"),
         ]
 
     # Doing
