@@ -66,7 +66,7 @@ class MemoryBar(QWidget):
         super().__init__(parent)
         self._name, self._thickness = name, thickness
         self._parts: list[tuple[str, float]] = []
-        self._limit = self._scale = 0.0
+        self._limit, self._scale = 0.0, 1.0
         self._dimmed = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 

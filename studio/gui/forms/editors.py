@@ -57,8 +57,9 @@ class SwitchEditor(Editor):
 class ChoiceEditor(Editor):
     """One of several: side by side when they are few and short, else in a list that opens."""
 
-    def __init__(self, facts: FieldFacts) -> None:
-        words = [(key, in_words(key)) for key in facts.choices]
+    def __init__(self, facts: FieldFacts, words: list[tuple[str, str]] | None = None) -> None:
+        """Make one; `words` are (key, words) where the choices are not declared with the setting."""
+        words = words or [(key, in_words(key)) for key in facts.choices]
         self._box: Segment | Choice
         if len(words) <= _FEW and sum(len(text) for _, text in words) <= _SHORT:
             self._box = Segment(words, name=facts.title)
@@ -133,6 +134,10 @@ class TextEditor(Editor):
 
     def set_wrong(self, wrong: bool) -> None:
         self.field.set_wrong(wrong)
+
+    def set_hint(self, words: str) -> None:
+        """What an empty field stands for."""
+        self.field.setPlaceholderText(words)
 
     def _on_finished(self) -> None:
         value = self._read(self.field.text().strip())

@@ -33,6 +33,7 @@ class Form(QWidget):
         fields: Iterable[FieldFacts],
         *,
         editors: Mapping[str, Callable[[FieldFacts], Editor]] | None = None,
+        is_narrow: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         """Make one.
@@ -40,6 +41,7 @@ class Form(QWidget):
         Args:
             fields: in the order in which they are shown.
             editors: for the few paths that need an editor of their own.
+            is_narrow: in a side column.
         """
         super().__init__(parent)
         self._column = QVBoxLayout(self)
@@ -51,7 +53,8 @@ class Form(QWidget):
         folded.setSpacing(0)
         self._rows: dict[str, FieldRow] = {}
         for facts in fields:
-            row = FieldRow(facts, editor=editors[facts.path](facts) if editors and facts.path in editors else None)
+            own = editors[facts.path](facts) if editors and facts.path in editors else None
+            row = FieldRow(facts, editor=own, is_narrow=is_narrow)
             row.edited.connect(self.edited)
             self._rows[facts.path] = row
             (folded if facts.is_advanced else self._column).addWidget(row)

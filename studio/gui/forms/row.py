@@ -11,7 +11,7 @@ from studio.gui.controls import Text
 from studio.gui.forms.editors import Editor, editor_for
 from studio.spec.fields import FieldFacts
 
-_TALL_HELP = 90  # letters from which the help takes the row's whole width
+_LONG = 60  # letters from which the help of a narrow row takes its whole width
 
 
 class FieldRow(QWidget):
@@ -23,9 +23,22 @@ class FieldRow(QWidget):
 
     edited = Signal(str, object)
 
-    def __init__(self, facts: FieldFacts, *, editor: Editor | None = None, parent: QWidget | None = None) -> None:
-        """Make one; `editor` where a setting needs another one than its kind's."""
+    def __init__(
+        self,
+        facts: FieldFacts,
+        *,
+        editor: Editor | None = None,
+        is_narrow: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
+        """Make one.
+
+        Args:
+            editor: where a setting needs another one than its kind's.
+            is_narrow: in a side column, where long help goes below the editor.
+        """
         super().__init__(parent)
+        self._is_narrow = is_narrow
         self.facts = facts
         self.editor = editor or editor_for(facts)
         self.problem = ""
@@ -75,7 +88,7 @@ class FieldRow(QWidget):
         line.addWidget(self.effect)
         line.addWidget(self.editor, 0, Qt.AlignmentFlag.AlignVCenter)
         outer.addLayout(line)
-        (outer if len(self.facts.help) > _TALL_HELP else words).addWidget(self.help)
+        (outer if self._is_narrow and len(self.facts.help) > _LONG else words).addWidget(self.help)
         self.effect.hide()
 
     def _on_edited(self, value: Any) -> None:

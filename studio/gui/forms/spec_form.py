@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from PySide6.QtCore import Signal
@@ -9,9 +10,10 @@ from PySide6.QtWidgets import QWidget
 
 from studio.declare import Settings
 from studio.errors import UserError
+from studio.gui.forms.editors import Editor
 from studio.gui.forms.form import Form
 from studio.gui.session import Session
-from studio.spec.fields import assignment, describe
+from studio.spec.fields import FieldFacts, assignment, describe
 
 
 class SpecForm(Form):
@@ -23,10 +25,18 @@ class SpecForm(Form):
 
     saved = Signal(str)
 
-    def __init__(self, session: Session, section: str, *, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        section: str,
+        *,
+        editors: Mapping[str, Callable[[FieldFacts], Editor]] | None = None,
+        is_narrow: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
         self.session, self.section = session, section
         self.declared: type[Settings] = type(getattr(session.spec, section))
-        super().__init__(describe(self.declared, section), parent=parent)
+        super().__init__(describe(self.declared, section), editors=editors, is_narrow=is_narrow, parent=parent)
         self.edited.connect(self._on_edited)
         self.refresh()
 

@@ -1,0 +1,319 @@
+"""The page: the wizard's steps drawn. Where one may go is the wizard's to say, settings are the draft's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from studio.errors import UserError
+from studio.gui.context import Context
+from studio.gui.controls import EmptyState, States
+from studio.gui.figures import gigabytes
+from studio.gui.files import ask_file
+from studio.gui.icons import Icon
+from studio.gui.method_page.check_step import CheckStep
+from studio.gui.method_page.data_step import DataStep
+from studio.gui.method_page.foot import Foot
+from studio.gui.method_page.forecasts import Forecasts
+from studio.gui.method_page.goal_step import GoalStep
+from studio.gui.method_page.method_step import MethodSettings, MethodStep
+from studio.gui.method_page.model_step import ModelStep
+from studio.gui.method_page.plan import PlanColumn
+from studio.gui.method_page.settings_step import SettingsStep
+from studio.gui.method_page.steps import StepBar
+from studio.gui.method_page.verdict import shortage
+from studio.gui.models_page.use import use_model
+from studio.gui.page import Command, PageWidget
+from studio.gui.tasks import Task
+from studio.methods import METHODS
+from studio.project.override import record_override
+from studio.project.runs import Run
+from studio.spec.fields import assignment
+from studio.spec.fresh import place_data
+from studio.spec.presets import assignments
+from studio.spec.wizard import STEPS, TITLES, Situation, StepKey, Wizard, problems_at, step_of
+
+
+class MethodPage(PageWidget):
+    """Method."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, "Method")
+        self.wizard = Wizard()
+        self.situation = Situation()
+        self._project: object = None
+        self._starting: Task | None = None
+        self.forecasts = Forecasts(context, self)
+        self.bar = StepBar()
+        self.foot = Foot()
+        self.states = States()
+        self.steps = States()
+        self.own_settings = MethodSettings(context, "Settings")
+        self._make_steps()
+        self._lay_out()
+        self._connect()
+
+    # The page
+
+    def enter(self, **arguments: object) -> None:
+        """Show the draft.
+
+        Args:
+            step: which step to show, if it may be opened.
+            path: the setting to put the focus into.
+        """
+        self._on_project_changed()
+        self.forecasts.refresh()
+        if arguments.get("path"):
+            self.lead_to(str(arguments["path"]))
+        elif arguments.get("step") in STEPS:
+            self._go(self.wizard.to(arguments["step"], self.situation))  # type: ignore[arg-type]
+
+    def leave(self) -> None:
+        self.forecasts.stop()
+
+    def commands(self) -> list[Command]:
+        if self.context.session.spec is None:
+            return []
+        steps = [Command(f"Step: {TITLES[key]}", lambda key=key: self._on_step(key), group="Method") for key in STEPS]  # type: ignore[misc]
+        return [*steps, Command("Choose a model", self._pick_model, group="Method")]
+
+    def lead_to(self, path: str) -> None:
+        """Show the step at which a setting is chosen, with the focus in its field."""
+        key = step_of(path)
+        self._go(Wizard(key, max(self.wizard.furthest, key, key=STEPS.index), self.wizard.overridden))
+        if key == "settings":
+            self.settings.go_to(path)
+        elif key == "data" and self.data.form is not None:
+            self.data.form.go_to(path)
+        elif key == "model" and self.model.form is not None:
+            self.model.form.go_to(path)
+
+    # Making
+
+    def _make_steps(self) -> None:
+        context, forecasts = self.context, self.forecasts
+        self.plans = [PlanColumn(context, forecasts, self.own_settings)]
+        self.plans += [PlanColumn(context, forecasts) for _ in range(2)]
+        self.goal, self.model, self.data = GoalStep(context), ModelStep(context), DataStep(context, forecasts)
+        self.method = MethodStep(context, forecasts, self.plans[0])
+        self.settings = SettingsStep(context, forecasts, self.plans[1])
+        self.check = CheckStep(context, forecasts, self.plans[2])
+        made: tuple[QWidget, ...] = (self.goal, self.model, self.data, self.method, self.settings, self.check)
+        for key, widget in zip(STEPS, made, strict=True):
+            self.steps.add(key, widget)
+        for entered in (self.method, self.settings, self.check):
+            entered.enter()
+
+    def _lay_out(self) -> None:
+        self.facts.hide()
+        self.facts_row.insertWidget(0, self.bar)
+        full = QWidget()
+        column = QVBoxLayout(full)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(14)
+        column.addWidget(self.steps, 1)
+        column.addWidget(self.foot)
+        words = "A method is chosen for a model and its rows. Open a project, or begin one on Home."
+        home = [("Go to Home", lambda: self.context.navigate("home"))]
+        self.states.add("empty", EmptyState(Icon.METHOD, "No project is open", words, home))
+        self.states.add("full", full)
+        self.body.addWidget(self.states, 1)
+
+    def _connect(self) -> None:
+        self._connect_session()
+        self.bar.chosen.connect(self._on_step)
+        self.foot.back.connect(lambda: self._go(self.wizard.back()))
+        self.foot.on.connect(self._on_continue)
+        self.foot.anyway.connect(self._on_anyway)
+        self.foot.cancelled.connect(self._on_cancelled)
+        self.goal.chosen.connect(self._on_goal)
+        self.method.chosen.connect(self._on_method)
+        self.model.pick_wanted.connect(self._pick_model)
+        self.data.pick_wanted.connect(self._pick_data)
+        self.check.led.connect(self.lead_to)
+
+    def _connect_session(self) -> None:
+        session = self.context.session
+        session.project_changed.connect(self._on_project_changed)
+        session.spec_changed.connect(self._on_draft_changed)
+        session.facts_changed.connect(self._on_draft_changed)
+        session.rows_changed.connect(self._on_draft_changed)
+        self.context.machine.changed.connect(self._on_machine_changed)
+        self.forecasts.stale.connect(self._on_stale)
+        self.forecasts.changed.connect(self._on_forecast)
+
+    # What has changed
+
+    def _on_project_changed(self) -> None:
+        session = self.context.session
+        self.states.show_state("full" if session.project is not None else "empty")
+        if session.project is not self._project:
+            self._project = session.project
+            self._look()
+            self.wizard = Wizard.start(self.situation)
+            self.method.enter()
+        self.refresh()
+
+    def _on_draft_changed(self) -> None:
+        if self.isVisible():
+            self.forecasts.refresh()
+            self.refresh()
+
+    def _on_machine_changed(self) -> None:
+        if self.isVisible():
+            self.forecasts.look_at_machine()
+
+    def _on_stale(self) -> None:
+        self.method.set_dimmed()
+        for plan in self.plans:
+            plan.set_dimmed()
+
+    def _on_forecast(self) -> None:
+        self.refresh()
+        self.settings.show_effect()
+
+    def refresh(self) -> None:
+        """Show everything as it stands now."""
+        if self.context.session.spec is None:
+            self.bar.hide()
+            return
+        self.bar.show()
+        self._look()
+        self.bar.show_steps(self.wizard.steps(self.situation))
+        self.steps.show_state(self.wizard.current)
+        self._refresh_step()
+        if self._starting is None:
+            gate = self.wizard.gate(self.situation)
+            self.foot.show_gate(
+                gate, is_first=self.wizard.current == STEPS[0], is_last=self.wizard.current == STEPS[-1]
+            )
+
+    def _refresh_step(self) -> None:
+        """Only the step that is shown: the others follow when they are."""
+        current, problems = self.wizard.current, self.situation.problems
+        if current == "goal":
+            self.goal.refresh()
+        elif current == "model":
+            self.model.refresh(problems_at("model", problems))
+        elif current == "data":
+            self.data.refresh(problems_at("data", problems))
+        elif current == "method":
+            self.method.refresh()
+            self.own_settings.refresh()
+            self.plans[0].refresh()
+        elif current == "settings":
+            self.settings.refresh(problems)
+            self.plans[1].refresh()
+        else:
+            overridden = self.wizard.is_overridden(self.situation)
+            self.check.refresh(problems, self.situation.shortage, is_overridden=overridden)
+            self.plans[2].refresh()
+
+    def _look(self) -> None:
+        session = self.context.session
+        if session.spec is None:
+            self.situation = Situation()
+            return
+        chosen = self.forecasts.chosen
+        title = METHODS.get(session.spec.method.key).title
+        problems = tuple(session.problems(num_rows=session.num_rows))
+        self.situation = Situation(session.spec, problems, chosen.verdict if chosen else "", shortage(title, chosen))
+
+    # What was pressed
+
+    def _go(self, wizard: Wizard) -> None:
+        is_new = wizard.current != self.wizard.current
+        self.wizard = wizard
+        if is_new and wizard.current == "method":
+            self.method.enter()
+        self.refresh()
+
+    def _on_step(self, key: StepKey) -> None:
+        self._go(self.wizard.to(key, self.situation))
+
+    def _on_continue(self) -> None:
+        if self.wizard.current == STEPS[-1]:
+            self.start()
+        else:
+            self._go(self.wizard.forward(self.situation))
+
+    def _on_anyway(self) -> None:
+        self._go(self.wizard.override(self.situation))
+
+    def _on_goal(self, key: str) -> None:
+        session = self.context.session
+        assert session.spec is not None
+        self._edit(*assignments(key, session.spec, session.num_rows), label="Goal")
+
+    def _on_method(self, key: str) -> None:
+        self._edit(assignment("method.key", key), label="Method")
+
+    def _edit(self, *settings: str, label: str) -> None:
+        try:
+            self.context.session.edit(*settings, label=label)
+        except UserError as error:
+            self.context.notify(error.message, error.hint, "danger")
+            self.refresh()
+
+    def _pick_model(self) -> None:
+        from studio.gui.models_page.picker import pick_model
+
+        source = pick_model(self.context, self)
+        if source is not None:
+            use_model(self.context, source)
+
+    def _pick_data(self) -> None:
+        path = ask_file(self, "Choose a file of rows")
+        project = self.context.session.project
+        if path is not None and project is not None:
+            self._edit(assignment("data.path", place_data(str(path), project.folder)), label="Data")
+
+    # Starting
+
+    def start(self) -> None:
+        """Start training, if nothing is in the way."""
+        if self._starting is not None or not self.wizard.gate(self.situation).is_open:
+            return
+        self.foot.show_starting("Getting ready")
+        self._starting = self.context.session.start_run(
+            on_made=self._recorder(),
+            on_started=self._on_started,
+            on_error=self._on_refused,
+            on_progress=self._on_progress,
+        )
+
+    def _recorder(self) -> Callable[[Run], object] | None:
+        """What keeps the override in the new run's folder; None when nothing is overridden."""
+        chosen = self.forecasts.chosen
+        if chosen is None or not self.wizard.is_overridden(self.situation):
+            return None
+        reason, peak, limit = self.situation.shortage, chosen.peak_bytes, chosen.limit_bytes
+        return lambda run: record_override(run, reason, peak_bytes=peak, limit_bytes=limit)
+
+    def _on_progress(self, done: float, total: float, text: str) -> None:
+        words = f"Downloading {text}: {gigabytes(done)} of {gigabytes(total)}" if total else text or "Getting ready"
+        self.foot.show_starting(words, done / total if total else None)
+
+    def _on_started(self, run: Run) -> None:
+        self._end_starting()
+        self.context.navigate("train")
+
+    def _on_refused(self, error: Exception) -> None:
+        self._end_starting()
+        first = error.problems[0] if isinstance(error, UserError) and error.problems else None
+        title = first.message if first else error.message if isinstance(error, UserError) else "Training did not start."
+        hint = first.hint if first else error.hint if isinstance(error, UserError) else str(error)
+        action = ("Look at it", lambda path=first.path: self.lead_to(path)) if first else None
+        self.context.notify(title, hint, "danger", action)
+
+    def _on_cancelled(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+        self._end_starting()
+
+    def _end_starting(self) -> None:
+        self._starting = None
+        self.foot.show_starting(None)
+        self.refresh()

@@ -1,0 +1,119 @@
+"""The chosen method's predicted peak, split by kind against what is free."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from studio.gui.controls import Card, Elided, MemoryBar, Text
+from studio.gui.controls.painting import antialiased, fill_box
+from studio.gui.figures import UNKNOWN, duration, gigabytes, plain_gigabytes
+from studio.gui.method_page.verdict import kind_words
+from studio.gui.theme import tokens
+from studio.planner.forecast import Forecast
+
+_WIDE = 372  # pixels from which the legend has three columns
+
+
+class _Swatch(QWidget):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        return QSize(10, 10)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        fill_box(antialiased(self), QRectF(0, 0, 9, 9), 2, tokens().kinds[self._kind])
+
+
+class PeakCard(Card):
+    """What the run would take at its worst moment."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(spacing=8, parent=parent)
+        self.name = Elided("", "heading")
+        self.note = Text("", "small", "text2", wrap=True)
+        self.figure = Text("", "title")
+        self.limit = Text("", "small", "text2")
+        self.bar = MemoryBar(name="Predicted peak", thickness=14)
+        self._legend = QGridLayout()
+        self._legend.setHorizontalSpacing(8)
+        self._legend.setVerticalSpacing(4)
+        self._shown: Forecast | None = None
+        self._columns = 3
+        self._lay_out()
+
+    def show_forecast(self, title: str, forecast: Forecast | None, device: str = "") -> None:
+        """Show a method's forecast, None while it is not known; `device` is the card's name."""
+        self.name.say(f"{title} on this computer")
+        if forecast is None:
+            self.note.say("Worked out once the model's facts are known.")
+            self.figure.say(UNKNOWN, "text3")
+            self.limit.say("")
+            self.bar.set_parts([], 0)
+            return
+        is_over = forecast.peak_bytes > forecast.limit_bytes
+        self.note.say(_note(forecast, device))
+        self.figure.say(gigabytes(forecast.peak_bytes), "danger" if is_over else "text")
+        self.limit.say(f"of {plain_gigabytes(forecast.limit_bytes)} GB free")
+        self.limit.setToolTip(f"{forecast.limit_bytes / 2**30:.1f} GiB")
+        self.bar.set_parts(list(forecast.memory.items()), forecast.limit_bytes)
+        self._shown = forecast
+        self._show_legend(forecast)
+
+    def _lay_out(self) -> None:
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(self.name)
+        words.addWidget(self.note)
+        figures = QVBoxLayout()
+        figures.setSpacing(0)
+        for label in (self.figure, self.limit):
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            figures.addWidget(label)
+        head = QHBoxLayout()
+        head.addLayout(words, 1)
+        head.addLayout(figures)
+        self.body.addLayout(head)
+        self.body.addWidget(self.bar)
+        self.body.addLayout(self._legend)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        columns = 3 if self.width() >= _WIDE else 2
+        if columns != self._columns:
+            self._columns = columns
+            if self._shown is not None:
+                self._show_legend(self._shown)
+
+    def _show_legend(self, forecast: Forecast) -> None:
+        while (item := self._legend.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        shown = [(kind, size) for kind, size in forecast.memory.items() if size > 0]
+        for at, (kind, size) in enumerate(shown):
+            row, column = divmod(at, self._columns)
+            self._legend.addWidget(_Swatch(kind), row, column * 3)
+            self._legend.addWidget(Elided(kind_words(kind, forecast.device), "small", "text2"), row, column * 3 + 1)
+            figure = Text(_short(size, forecast.peak_bytes), "small_strong")
+            figure.setAlignment(Qt.AlignmentFlag.AlignRight)
+            self._legend.addWidget(figure, row, column * 3 + 2)
+        for column in range(3):
+            self._legend.setColumnStretch(column * 3 + 1, int(column < self._columns))
+
+
+def _note(forecast: Forecast, device: str) -> str:
+    """Where it would run and how long."""
+    place = "in RAM" if forecast.device == "cpu" else f"on {device or forecast.device}"
+    time = "" if forecast.run_seconds is None else f"; about {duration(forecast.run_seconds)}"
+    return f"Predicted peak {place}{time}"
+
+
+def _short(size: int, peak: int) -> str:
+    """'8.05' where the peak says GB, else with its unit."""
+    return f"{size / 1e9:.2f}" if peak >= 1e9 else gigabytes(size)
