@@ -19,25 +19,49 @@ CHANGES_BASE = ("pissa", "pissa_niter_16", "olora")
 
 
 def prepare_low_rank(base: Base, params: LowRankParams, *, init: str, quantise: bool) -> Prepared:
-    """Attach an adapter to a loaded base.
+    """Attach a low-rank adapter to a loaded base.
 
     Raises:
         UserError: a named layer is not in the model.
     """
-    from peft import get_peft_model
+    model = load_frozen(base, quantise=quantise)
+    return attach(model, base, low_rank_config(base, params, init), changes_base=init in CHANGES_BASE)
 
+
+def load_frozen(base: Base, *, quantise: bool = False) -> Any:
+    """The base model, nothing of it trained."""
     model = load_base(base.folder, dtype=base.dtype, device=base.device, quantise=quantise)
     model.requires_grad_(False)
     if base.activation_checkpointing:
         checkpoint_activations(model)
+    return model
+
+
+def attach(model: Any, base: Base, config: Any, *, changes_base: bool = False) -> Prepared:
+    """Put an adapter of peft's on a loaded base, new or as a checkpoint left it.
+
+    Args:
+        config: peft's, of any kind that merges.
+        changes_base: whether its beginning moves part of the base into it.
+
+    Raises:
+        UserError: a named layer is not in the model, or its shape does not suit the method.
+    """
+    from peft import get_peft_model
+
     torch.manual_seed(base.seed)
     try:
-        adapted = get_peft_model(model, _config(base, params, init))
+        adapted = get_peft_model(model, config)
     except ValueError as error:
         raise UserError(f"The adapter does not fit this model: {error}", "Name layers that it has.") from error
-    adapter = Adapter(adapted, base, changes_base=init in CHANGES_BASE)
+    return take_up(adapted, base, changes_base=changes_base)
+
+
+def take_up(adapted: Any, base: Base, *, changes_base: bool = False) -> Prepared:
+    """An attached adapter ready to train, with a checkpoint's values where there is one."""
+    adapter = Adapter(adapted, base, changes_base=changes_base)
     adapter.take_up(base)
-    return Prepared(model=adapted, save_weights=adapter.save, is_exact=not adapter.changes_base)
+    return Prepared(model=adapted, save_weights=adapter.save, is_exact=not changes_base)
 
 
 def checkpoint_activations(model: Any) -> None:
@@ -45,7 +69,8 @@ def checkpoint_activations(model: Any) -> None:
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
-def _config(base: Base, params: LowRankParams, init: str) -> Any:
+def low_rank_config(base: Base, params: LowRankParams, init: str) -> Any:
+    """peft's settings of a low-rank adapter."""
     from peft import LoraConfig
 
     return LoraConfig(

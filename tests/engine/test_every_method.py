@@ -34,16 +34,28 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "spiel": {"density": 0.1, "interval": 4},
     "ist": {"active_share": 0.5, "interval": 2},
     "lofit": {"share": 0.5, "selection_steps": 3},
+    "miss": {"rank": 8},
+    "eva": {"rank": 8},
+    "corda": {"rank": 8},
     "owlore": {"active_layers": 1, "interval": 3, "rank": 8},
 }
 TRAIN: dict[str, dict[str, Any]] = {
     "mezo": {"steps": 60, "learning_rate": 5e-4, "eval_every": 60, "schedule": "constant"},
     "sparse_mezo": {"steps": 60, "learning_rate": 5e-4, "eval_every": 60, "schedule": "constant"},
 }
+# Forms of a method that take another way through the code.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "lisa-parked": {"key": "lisa", "active_layers": 1, "interval": 3, "frozen_state": "ram", "sampling": "importance"},
+    "badam-outside": {"key": "badam", "interval": 2, "train_embeddings": True, "order": "descending"},
+    "freeze-head": {"key": "freeze", "trained_layers": 1, "train_head": True},
+    "galore-outside": {"key": "galore", "rank": 8, "interval": 5, "train_embeddings": True},
+    "bone": {"key": "miss", "form": "bone", "rank": 8},
+}
+CASES = [*METHODS.all(), *VARIANTS]
 
 
 def _method(key: str) -> dict[str, Any]:
-    return {"key": key, **SETTINGS.get(key, {})}
+    return VARIANTS.get(key) or {"key": key, **SETTINGS.get(key, {})}
 
 
 def _run(folder: Path, key: str, name: str = "r1", **train: Any) -> Run:
@@ -55,7 +67,7 @@ def _last_eval(heard: list[events.Event]) -> float:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("key", METHODS.all())
+@pytest.mark.parametrize("key", CASES)
 def test_learns_and_goes_on_exactly(key: str, precision: str, tmp_path: Path) -> None:
     """The loss falls; a run paused in the middle ends with the bits of one that was not."""
     straight = _run(tmp_path, key, "straight", precision=precision)
@@ -76,14 +88,16 @@ def test_learns_and_goes_on_exactly(key: str, precision: str, tmp_path: Path) ->
     assert_same_result(straight, paused)
 
 
-@pytest.mark.parametrize("key", METHODS.all())
+@pytest.mark.parametrize("key", CASES)
 def test_result_and_merged_weights_are_what_was_trained(key: str, tmp_path: Path) -> None:
     """Three ways to the same model: as it stood at the last step, loaded from the result, merged for export."""
     run = _run(tmp_path, key, learning_rate=TRAIN.get(key, {}).get("learning_rate", 2e-3))
     trained = _last_eval(train_here(run))
     report = evaluate(run, None, Context(emit=lambda event: None))
-    tolerance = 2e-3 if METHODS.get(key).quantises_base else 1e-5  # trained on 4 bits, merged into the exact base
-    assert report["tuned"]["loss"] == pytest.approx(trained, abs=max(tolerance, 2e-3 * tolerance))
+    tolerance = (
+        2e-3 if METHODS.get(_method(key)["key"]).quantises_base else 1e-5
+    )  # trained on 4 bits, merged into the exact base
+    assert report["tuned"]["loss"] == pytest.approx(trained, abs=tolerance)
 
     base = tmp_path / "llama"
     tensors = open_tensors(base, run.result_dir)
