@@ -11,7 +11,7 @@ from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, f
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.page import PAGES, Page
 from studio.gui.shortcuts import key_text
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import RADIUS_BOX, RADIUS_CONTROL, RAIL_FOLDED, RAIL_WIDTH
 
 _FOOT = 90
@@ -124,7 +124,8 @@ class Switcher(KeyboardFocus, QAbstractButton):
         self.is_folded = False
         self._line = ""
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setFixedHeight(44)
+        self._fit()
+        theme().changed.connect(self._fit)
         self.say("No project", "Make or open one")
 
     def say(self, name: str, line: str) -> None:
@@ -145,13 +146,19 @@ class Switcher(KeyboardFocus, QAbstractButton):
         if self.is_folded:
             paint_icon(painter, Icon.FOLDER, rect, t.text2, 18)
             return
-        room = rect.width() - 42
-        for role, tone, top, text in (("item", t.text, 5, self.text()), ("small", t.text3, 22, self._line)):
+        room, half = rect.width() - 42, rect.height() / 2
+        for role, tone, top, text in (
+            ("item", t.text, half - 17 * theme().scale, self.text()),
+            ("small", t.text3, half, self._line),
+        ):
             painter.setFont(font(role))
             painter.setPen(tone)
             shown = QFontMetricsF(font(role)).elidedText(text, Qt.TextElideMode.ElideRight, room)
-            painter.drawText(QRectF(12, top, room, 17), Qt.AlignmentFlag.AlignVCenter, shown)
+            painter.drawText(QRectF(12, top, room, 17 * theme().scale), Qt.AlignmentFlag.AlignVCenter, shown)
         paint_icon(painter, Icon.CARET_DOWN, QRectF(rect.right() - 26, 0, 16, rect.height()), t.text3, 12)
+
+    def _fit(self) -> None:
+        self.setFixedHeight(round(44 * max(1.0, theme().scale)))
 
 
 class Rail(QWidget):

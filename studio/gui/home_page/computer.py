@@ -37,8 +37,9 @@ class _Part(QWidget):
         head.setSpacing(8)
         head.addWidget(_Glyph(icon))
         self.name = Elided(name, "body_strong")
+        self.name.setMinimumWidth(self.name.fontMetrics().horizontalAdvance("Memory") + 4)
         head.addWidget(self.name, 1)
-        self.amount = Text("", "body", "text2")
+        self.amount = Text("", "small", "text2")
         head.addWidget(self.amount)
         layout.addLayout(head)
         self.bar = Progress(name=name, tone="text2")
@@ -50,7 +51,7 @@ class _Part(QWidget):
         """What is free of how much."""
         if name:
             self.name.say(name)
-        self.amount.say(f"{figures.of_gigabytes(free, total)} free")
+        self.amount.say(f"{figures.plain_gigabytes(free)} of {figures.plain_gigabytes(total)} GB free")
         self.bar.set_share(1 - free / total)
         self.line.say(line)
         self.line.setVisible(bool(line))

@@ -67,7 +67,9 @@ class NewProject(Card):
         self._context = context
         self.model, self.data = "", ""
         self.body.addWidget(
-            Text("Three answers, then Tunesmith proposes a method that fits this computer.", "small", "text2")
+            Text(
+                "Three answers, then Tunesmith proposes a method that fits this computer.", "small", "text2", wrap=True
+            )
         )
         self.model_button = PickButton("A model on this computer or the Hub", icon=Icon.MODEL, name="Which model?")
         self.data_button = PickButton(

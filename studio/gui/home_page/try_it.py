@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout
 
 from studio.errors import UserError
 from studio.gui.context import Context
-from studio.gui.controls import Button, Card, Text
+from studio.gui.controls import Button, Card, Elided, Text
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.icons import Icon
 from studio.gui.theme import tokens
@@ -51,9 +51,8 @@ class TryIt(Card):
         foot = QHBoxLayout()
         self._show_example()
         self.body.addStretch(1)
-        self.note = Text("A few minutes · no download · no GPU needed", "small", "text2")
-        foot.addWidget(self.note)
-        foot.addStretch(1)
+        self.note = Elided("A few minutes · no download · no GPU needed", "small", "text2")
+        foot.addWidget(self.note, 1)
         foot.addWidget(self.start_button)
         self.body.addLayout(foot)
         self.start_button.clicked.connect(self.start)
