@@ -11,7 +11,7 @@ from studio.gui.context import Context
 from studio.gui.controls import Card, Elided, Progress, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import tokens
+from studio.gui.theme import theme, tokens
 from studio.machine.resources import Gpu, Resources
 
 
@@ -51,7 +51,9 @@ class _Part(QWidget):
         """What is free of how much."""
         if name:
             self.name.say(name)
-        self.amount.say(f"{figures.plain_gigabytes(free)} of {figures.plain_gigabytes(total)} GB free")
+        whole = f"{figures.plain_gigabytes(free)} of {figures.plain_gigabytes(total)} GB free"
+        self.amount.setToolTip(whole)
+        self.amount.say(whole if theme().scale < 1.2 else f"{figures.plain_gigabytes(free)} GB free")
         self.bar.set_share(1 - free / total)
         self.line.say(line)
         self.line.setVisible(bool(line))

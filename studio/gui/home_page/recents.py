@@ -16,7 +16,7 @@ from studio.gui.controls.painting import KeyboardFocus, antialiased, fill_box, f
 from studio.gui.controls.surfaces import BadgeTone, badge_colours
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.tasks import Control, Task
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import LIST_ROW_HEIGHT, RADIUS_BADGE, RADIUS_CONTROL
 from studio.methods import METHODS
 from studio.project.overview import Overview, overview
@@ -62,7 +62,7 @@ class _Row(KeyboardFocus, QAbstractButton):
         self.setToolTip(str(entry.recent.folder))
 
     def sizeHint(self) -> QSize:
-        return QSize(400, LIST_ROW_HEIGHT)
+        return QSize(400, round(LIST_ROW_HEIGHT * max(1.0, theme().scale)))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
@@ -102,7 +102,9 @@ class _Row(KeyboardFocus, QAbstractButton):
         painter.setFont(font(role))
         painter.setPen(getattr(tokens(), tone))
         shown = QFontMetricsF(font(role)).elidedText(text, Qt.TextElideMode.ElideRight, room)
-        painter.drawText(QRectF(x, y, room, 18), Qt.AlignmentFlag.AlignVCenter, shown)
+        line = 18 * theme().scale
+        top = self.height() / 2 + (y + 9 - LIST_ROW_HEIGHT / 2) * theme().scale - line / 2
+        painter.drawText(QRectF(x, top, room, line), Qt.AlignmentFlag.AlignVCenter, shown)
 
     def _paint_loss(self, painter: QPainter, x: float) -> None:
         values = [value for value in self.entry.overview.evals if math.isfinite(value)]
@@ -113,7 +115,7 @@ class _Row(KeyboardFocus, QAbstractButton):
             return
         low, high = min(values), max(values)
         points = [
-            QPointF(x + 66 * at / (len(values) - 1), 40 - 20 * (value - low) / ((high - low) or 1))
+            QPointF(x + 66 * at / (len(values) - 1), self.height() / 2 + 10 - 20 * (value - low) / ((high - low) or 1))
             for at, value in enumerate(values)
         ]
         is_live = self._badge()[1] == "good"
@@ -128,11 +130,13 @@ class _Row(KeyboardFocus, QAbstractButton):
         if not text:
             return
         fill, ink = badge_colours(tone)
-        width = QFontMetricsF(font("small_strong")).horizontalAdvance(text) + 15
-        fill_box(painter, QRectF(x, 20, width, 20), RADIUS_BADGE, fill)
+        words = QFontMetricsF(font("small_strong"))
+        height = words.height() + 5
+        box = QRectF(x, (self.height() - height) / 2, words.horizontalAdvance(text) + 15, height)
+        fill_box(painter, box, RADIUS_BADGE, fill)
         painter.setFont(font("small_strong"))
         painter.setPen(ink)
-        painter.drawText(QRectF(x, 20, width, 20), 0x84, text)
+        painter.drawText(box, 0x84, text)
 
     def _badge(self) -> tuple[str, BadgeTone]:
         look = self.entry.overview
