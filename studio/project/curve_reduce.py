@@ -11,7 +11,7 @@ Indices = npt.NDArray[np.intp]
 
 
 def envelope(x: Array, y: Array, columns: int) -> tuple[Array, Array]:
-    """At most 2 points a pixel column: the lowest and the highest of its interval, in the order in which they came.
+    """At most 2 points a pixel column: the lowest and the highest of its interval, both where it begins.
 
     Args:
         x: rising.
@@ -24,22 +24,23 @@ def envelope(x: Array, y: Array, columns: int) -> tuple[Array, Array]:
     if len(x) <= 2 * columns:
         return x, y
     starts = _starts(x, columns)
-    low, high = _arg_extremes(y, starts)
-    picked = np.unique(np.concatenate([low, high, [0, len(x) - 1]]))
-    return x[picked], y[picked]
+    pairs = np.empty(2 * len(starts) + 1)
+    pairs[0:-1:2], pairs[1:-1:2], pairs[-1] = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts), y[-1]
+    return np.append(np.repeat(x[starts], 2), x[-1]), pairs
 
 
-def peaks(x: Array, stack: Array, columns: int) -> tuple[Array, Array]:
-    """A stack (kinds, n) with at most two samples a pixel; of an interval the one with the highest sum is kept whole.
+def peaks(x: Array, total: Array, columns: int) -> Indices:
+    """Which samples of a stack to draw: at most two a pixel, of each interval the one with the highest sum.
 
     A mean would hide the peak, and peaks of single kinds at different moments would add up to more than there was.
     """
     if len(x) <= 2 * columns:
-        return x, stack
+        return np.arange(len(x))
     starts = _starts(x, 2 * columns)
-    _, high = _arg_extremes(stack.sum(axis=0), starts)
-    picked = np.unique(np.concatenate([high, [0, len(x) - 1]]))
-    return x[picked], stack[:, picked]
+    highs = np.maximum.reduceat(total, starts)
+    hits = np.flatnonzero(total == np.repeat(highs, np.diff(starts, append=len(x))))
+    picked = hits[np.searchsorted(hits, starts)]
+    return np.unique(np.concatenate([[0], picked, [len(x) - 1]]))
 
 
 def visible(x: Array, low: float, high: float) -> slice:
@@ -49,19 +50,6 @@ def visible(x: Array, low: float, high: float) -> slice:
 
 
 def _starts(x: Array, columns: int) -> Indices:
-    """Index of the first point of each pixel column that holds any."""
-    span = float(x[-1] - x[0]) or 1.0
-    column = ((x - x[0]) * (columns / span)).astype(np.int64)
-    return np.flatnonzero(np.diff(column, prepend=-1))
-
-
-def _arg_extremes(y: Array, starts: Indices) -> tuple[Indices, Indices]:
-    """Index of the lowest and of the highest value from each start to the next."""
-    lows, highs = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
-    lengths = np.diff(starts, append=len(y))
-    return _first_equal(y, np.repeat(lows, lengths), starts), _first_equal(y, np.repeat(highs, lengths), starts)
-
-
-def _first_equal(y: Array, wanted: Array, starts: Indices) -> Indices:
-    hits = np.flatnonzero(y == wanted)
-    return hits[np.searchsorted(hits, starts)]
+    """Index of the first point of each pixel column that holds any; found by search, so it hardly costs."""
+    found = np.searchsorted(x, np.linspace(x[0], x[-1], columns, endpoint=False))
+    return np.unique(found)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from studio.project.columns import Array, Columns
+from studio.project.curve_reduce import Indices
 from studio.project.pace import Pace
 from studio.project.phases import Phases
 from studio.protocol import events
@@ -26,7 +27,8 @@ class RunCurves:
             grad_norm, tokens, trained_tokens, seconds, and the sums all_tokens, all_trained, loss_sum (of losses
             times what they were learned from) and loss_weight.
         evals: step, time, active, loss, all_tokens.
-        memory: step, active, gpu_<kind>, ram_<kind> for each of `KINDS`, read, written (bytes a second).
+        memory: step, active, gpu_<kind>, ram_<kind> for each of `KINDS`, their sums gpu_all, ram_all, and read,
+            written (bytes a second).
         samples: all answers, oldest first.
         checkpoints: step -> Unix time of the checkpoints that were written.
         phases: what was, is and will be done in this session.
@@ -42,7 +44,7 @@ class RunCurves:
         )  # fmt: skip
         self.evals = Columns("step", "time", "active", "loss", "all_tokens")
         kinds = [f"{place}_{kind}" for place in ("gpu", "ram") for kind in KINDS]
-        self.memory = Columns("step", "active", *kinds, "read", "written")
+        self.memory = Columns("step", "active", *kinds, "gpu_all", "ram_all", "read", "written")
         self.samples: list[events.Sample] = []
         self.checkpoints: dict[int, float] = {}
         self.phases = Phases()
@@ -56,6 +58,7 @@ class RunCurves:
         self.heard = 0.0
         self._session_time = 0.0
         self._session_active = 0.0
+        self._smoothed: tuple[tuple[int, int, int], Array] | None = None
         self._last_io: tuple[float, float, float] | None = None
 
     def take(self, batch: Iterable[events.Event]) -> None:
@@ -102,15 +105,23 @@ class RunCurves:
 
     def smoothed(self) -> Array:
         """(steps,) the mean loss of the last `smoothing` steps, each step weighted by what it learned from."""
-        return rolling_mean(self.steps["loss_sum"], self.steps["loss_weight"], self.smoothing)
+        key = (len(self.steps), self.smoothing, self.sessions)
+        if self._smoothed is None or self._smoothed[0] != key:
+            mean = rolling_mean(self.steps["loss_sum"], self.steps["loss_weight"], self.smoothing)
+            self._smoothed = (key, mean)
+        return self._smoothed[1]
 
-    def stack(self, place: str) -> Array:
-        """(kinds, samples) bytes of "gpu" or "ram" by kind, in the order of `KINDS`."""
-        return np.stack([self.memory[f"{place}_{kind}"] for kind in KINDS])
+    def stack(self, place: str, part: slice = slice(None), picked: Indices | slice = slice(None)) -> Array:
+        """(kinds, samples) bytes of "gpu" or "ram" by kind, in the order of `KINDS`; `picked` of a `part` of them."""
+        return np.stack([self.memory[f"{place}_{kind}"][part][picked] for kind in KINDS])
+
+    def kinds_in_use(self, place: str) -> list[str]:
+        """Kinds that ever held anything, from the bottom of the stack upwards."""
+        return [kind for kind in KINDS if self.memory[f"{place}_{kind}"].any()]
 
     def peak_bytes(self, place: str) -> int:
         """The most memory seen in use at once, "other" (libraries, other programs) included."""
-        return int(self.stack(place).sum(axis=0).max()) if len(self.memory) else 0
+        return int(self.memory[f"{place}_all"].max()) if len(self.memory) else 0
 
     def prompts(self) -> list[str]:
         """What was asked, in order of first appearance."""
@@ -196,7 +207,8 @@ class RunCurves:
         # A resumed session says step 0 until its first step; both columns must keep rising.
         step = max(event.step, self.memory.last("step", 0.0))
         active = max(self._active(event.time), self.memory.last("active", 0.0))
-        self.memory.append(step, active, *_by_kind(event.gpu), *_by_kind(event.ram), read, written)
+        gpu, ram = _by_kind(event.gpu), _by_kind(event.ram)
+        self.memory.append(step, active, *gpu, *ram, sum(gpu), sum(ram), read, written)
 
     def _io_rates(self, event: events.Memory) -> tuple[float, float]:
         """Bytes a second since the last sample of this session."""

@@ -188,7 +188,8 @@ class LossPlot(PlotFrame):
         first, last = (step - width, step) if is_left else (step, step + width)
         tops = [y]
         for steps, values in ((self._curves.steps["step"], self._curves.smoothed()), self._held_curve()):
-            near = values[(steps >= first) & (steps <= last) & np.isfinite(values)]
+            near = values[visible(steps, first, last)]
+            near = near[np.isfinite(near)]
             tops += [float(self._scaled(near).max())] if len(near) else []
         bottom, top = self.view.viewRange()[1]
         return float(min(max(tops) + (top - bottom) * 0.03, top - (top - bottom) * 0.09))

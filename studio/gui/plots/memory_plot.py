@@ -84,18 +84,18 @@ class MemoryPlot(PlotFrame):
     def _draw(self) -> None:
         memory = self._curves.memory
         part = visible(memory["active"], *self.x_range)
-        stack = self._curves.stack(self._place)
-        x, shown = peaks(memory["active"][part], stack[:, part], self.num_columns)
+        x = memory["active"][part]
+        picked = peaks(x, memory[f"{self._place}_all"][part], self.num_columns)
+        x, shown = x[picked], self._curves.stack(self._place, part, picked)
         sums = np.cumsum(shown, axis=0)
         for at, area in enumerate(self._areas):
             area.setVisible(bool(len(x)) and bool(shown[at].any()))
             area.setData(x, sums[at])
-        self._set_y_range(float(stack.sum(axis=0).max()) if len(memory) else 0.0)
+        self._set_y_range(float(self._curves.peak_bytes(self._place)))
 
     def kinds_in_use(self) -> list[str]:
         """Kinds that ever held anything, from the top of the stack to its bottom."""
-        stack = self._curves.stack(self._place)
-        return [kind for at, kind in reversed(list(enumerate(KINDS))) if stack[at].any()]
+        return self._curves.kinds_in_use(self._place)[::-1]
 
     def point_at(self, seconds: float) -> None:
         """Cross-hair at the sample before `seconds`."""
@@ -104,7 +104,7 @@ class MemoryPlot(PlotFrame):
             self.unpoint()
             return
         at = int(np.clip(np.searchsorted(active, seconds, side="right") - 1, 0, len(active) - 1))
-        stack = self._curves.stack(self._place)[:, at]
+        stack = self._curves.stack(self._place, slice(at, at + 1))[:, 0]
         rows = [
             ReadoutRow(kind, figures.gigabytes(size), tokens().kinds[kind], is_area=True)
             for kind, size in reversed(list(zip(KINDS, stack, strict=True)))

@@ -53,12 +53,13 @@ class LanesCard(Card):
         self._show("Learning rate", steps["learning_rate"], figures.rate)
         self._show("Gradient norm", steps["grad_norm"], lambda norm: f"{norm:.3g}")
         self._show("Tokens/s", speed, figures.count)
-        self._show("RAM", curves.stack("ram").sum(axis=0), figures.gigabytes)
+        self._show("RAM", memory["ram_all"], figures.gigabytes)
         self._show("Disk read", memory["read"], _rate)
         self._show("Disk written", memory["written"], _rate)
 
     def _show(self, name: str, values: Array, words: object) -> None:
-        known = values[np.isfinite(values)]
+        is_known = np.isfinite(values)
+        known = values if is_known.all() else values[is_known]
         text = words(float(known[-1])) if len(known) else "–"  # type: ignore[operator]
         self._values[name].say(text)
         self._sparks[name].set_values(_thinned(known).tolist())

@@ -103,17 +103,18 @@ def test_the_envelope_keeps_every_extreme_and_few_points() -> None:
     x, y = np.arange(100_000.0), draw.normal(size=100_000)
     y[77_777], y[123] = 50, np.nan
     some_x, some_y = envelope(x, y, 500)
-    assert len(some_x) <= 1002 and some_y.max() == 50 and some_y.min() == np.nanmin(y)
-    assert np.all(np.diff(some_x) > 0) and some_x[0] == 0 and some_x[-1] == 99_999
+    assert len(some_x) <= 1001 and some_y.max() == 50 and some_y.min() == np.nanmin(y)
+    assert np.all(np.diff(some_x) >= 0) and some_x[0] == 0 and some_x[-1] == 99_999
     assert envelope(x[:10], y[:10], 500)[1].tolist() == y[:10].tolist()
 
 
 def test_a_reduced_stack_never_loses_the_peak_nor_invents_one() -> None:
     draw = np.random.default_rng(0)
     x, stack = np.arange(20_000.0), draw.random((7, 20_000))
-    some_x, some = peaks(x, stack, 300)
-    assert len(some_x) <= 602 and some.sum(axis=0).max() == stack.sum(axis=0).max()
-    assert {tuple(column) for column in some.T} <= {tuple(column) for column in stack.T}
+    total = stack.sum(axis=0)
+    picked = peaks(x, total, 300)
+    assert len(picked) <= 602 and np.all(np.diff(picked) > 0)
+    assert total[picked].max() == total.max() and picked[0] == 0 and picked[-1] == 19_999
 
 
 @pytest.mark.parametrize(("low", "high", "shown"), [(2, 4, [1, 2, 3, 4, 5]), (-9, 99, list(range(10))), (20, 30, [9])])
