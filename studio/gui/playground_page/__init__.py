@@ -1,0 +1,1 @@
+"""The Playground page: one composer, two models side by side."""

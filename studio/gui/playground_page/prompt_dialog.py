@@ -1,0 +1,29 @@
+"""The exact text that a model reads: template, special tokens and all."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from studio.gui import figures
+from studio.gui.controls import Dialog, Text, TextBox
+from studio.gui.theme import font
+
+
+class PromptDialog(Dialog):
+    """Shows a prompt as it is, to be read and copied."""
+
+    def __init__(self, text: str, tokens: int, model: str, parent: QWidget | None = None) -> None:
+        super().__init__("The exact prompt", width=680, parent=parent)
+        words = (
+            f"What {model} reads before it answers: {figures.count(tokens)} tokens, special ones as they are written."
+        )
+        self.body.addWidget(Text(words, "small", "text2", wrap=True))
+        self.box = TextBox(name="The exact prompt", lines=18)
+        self.box.setReadOnly(True)
+        self.box.setFont(font("mono"))
+        self.box.setLineWrapMode(QPlainTextEdit.LineWrapMode.WidgetWidth)
+        self.box.setPlainText(text)
+        self.body.addWidget(self.box, 1)
+        self.add_button("Copy", "secondary", lambda: QGuiApplication.clipboard().setText(text))
+        self.add_button("Close", "primary", self.accept)
