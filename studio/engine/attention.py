@@ -6,6 +6,7 @@ given model really keeps rows apart this way is proved on the model itself befor
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 NAME = "tunesmith"
+GROUP_SHARE = "group_share"
+"""An attention module that has this attribute attends, while it trains, inside groups of this share of a row."""
+_LEAST_GROUP = 16
 
 
 def register() -> None:
@@ -56,13 +60,48 @@ def rows_attention(
         raise NotImplementedError("attention sinks")
     how = _How(dropout, scaling or query.shape[-1] ** -0.5, sliding_window, softcap or 0.0)
     lengths = row_lengths or (query.shape[2],)
+    share = getattr(module, GROUP_SHARE, 0.0) if module.training else 0.0
+    if share:
+        return _by_groups(query, key, value, lengths, how, share), None
+    return _by_rows(query, key, value, lengths, how), None
+
+
+def _by_rows(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: tuple[int, ...], how: _How
+) -> torch.Tensor:
+    """(1, tokens, heads, head size): each row by itself."""
     if len(set(lengths)) == 1:  # rows of one length: one call over all of them
-        query, key, value = (_stack(x, len(lengths)) for x in (query, key, value))
-        out = _attend(query, key, value, how)
-        return out.transpose(1, 2).reshape(1, -1, out.shape[1], out.shape[3]), None
+        out = _attend(*(_stack(x, len(lengths)) for x in (query, key, value)), how)
+        return out.transpose(1, 2).reshape(1, -1, out.shape[1], out.shape[3])
     pieces = zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
-    outs = [_attend(q, k, v, how) for q, k, v in pieces]
-    return torch.cat(outs, dim=2).transpose(1, 2).contiguous(), None
+    return torch.cat([_attend(q, k, v, how) for q, k, v in pieces], dim=2).transpose(1, 2).contiguous()
+
+
+def _by_groups(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: tuple[int, ...], how: _How, share: float
+) -> torch.Tensor:
+    """Attention inside groups of each row; half of the heads use groups that begin half a group later.
+
+    LongLoRA's shifted sparse attention (arXiv 2309.12307), without its wrap of a row's end to its beginning.
+    """
+    heads = query.shape[1]
+    if key.shape[1] % 2:  # key heads must be cut in two as well
+        key, value = (x.repeat_interleave(heads // key.shape[1], 1) for x in (key, value))
+    straight, late = (_groups(lengths, share, is_late=is_late) for is_late in (False, True))
+    halves = zip(*(x.tensor_split((x.shape[1] // 2,), 1) for x in (query, key, value)), strict=True)
+    outs = [_by_rows(q, k, v, cut, how) for (q, k, v), cut in zip(halves, (straight, late), strict=True) if q.shape[1]]
+    return torch.cat(outs, dim=2)
+
+
+def _groups(lengths: tuple[int, ...], share: float, *, is_late: bool) -> tuple[int, ...]:
+    """Rows cut into groups, each a share of its row."""
+    cut: list[int] = []
+    for length in lengths:
+        group = max(_LEAST_GROUP, math.ceil(length * share))
+        first = min(length, group // 2 if is_late else group)
+        rest, last = divmod(length - first, group)
+        cut += [first, *[group] * rest, *([last] if last else [])]
+    return tuple(cut)
 
 
 def _stack(x: torch.Tensor, rows: int) -> torch.Tensor:

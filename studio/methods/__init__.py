@@ -38,7 +38,10 @@ class Trained:
         layers: decoder layers whose own weights are trained at once (their inputs must be kept for that).
         depth: decoder layers that the backward pass goes through, from the last one downwards; None is all.
         adapted: names of the linear layers that have an adapter, each of which keeps its input and its own middle.
+        adapted_layers: decoder layers whose adapters are trained at once; None is all.
         rank: width of those adapters.
+        keeps_inputs: whether an adapter keeps its layer's input (MiSS keeps a narrow sum of it).
+        norms: whether the norms of trained layers are trained as well; that brings their outcome to fp32.
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
         backward: False where no gradients are computed at all (MeZO).
@@ -56,7 +59,10 @@ class Trained:
     layers: int = 0
     depth: int | None = None
     adapted: frozenset[str] = frozenset()
+    adapted_layers: int | None = None
     rank: int = 0
+    keeps_inputs: bool = True
+    norms: bool = True
     extra_bytes: int = 0
     scratch_bytes: int = 0
     backward: bool = True
@@ -78,6 +84,7 @@ class Method:
         prepare: makes a loaded base model ready to train; imports the engine inside.
         lighter: key of the method that does nearly the same with less memory, "" for none.
         quantises_base: whether the base is loaded in 4 bits (the loader asks).
+        stretch: how many times longer the model's context becomes with these settings.
     """
 
     key: str
@@ -92,6 +99,7 @@ class Method:
     prepare: Callable[[Base, Any], Prepared]
     lighter: str = ""
     quantises_base: bool = False
+    stretch: Callable[[Any], float] = lambda params: 1.0
 
 
 METHODS: Registry[Method] = Registry("studio.methods", "METHOD", "training method")

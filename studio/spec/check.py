@@ -113,10 +113,13 @@ def _warmup(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -> li
 
 
 def _length(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -> list[Problem]:
-    if facts is None or not facts.context_length or spec.train.max_length <= facts.context_length:
+    if facts is None or not facts.context_length:
         return []
-    message = f"Rows of {spec.train.max_length} tokens are longer than the model's context of {facts.context_length}."
-    return [Problem("train.max_length", message, f"Use at most {facts.context_length}.")]
+    longest = int(facts.context_length * METHODS.get(spec.method.key).stretch(spec.method))
+    if spec.train.max_length <= longest:
+        return []
+    message = f"Rows of {spec.train.max_length} tokens are longer than the model's context of {longest}."
+    return [Problem("train.max_length", message, f"Use at most {longest}.")]
 
 
 def _rate(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -> list[Problem]:

@@ -22,6 +22,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "whole model": {"key": "lisa", "active_layers": 1, "interval": 3},
     "adapter that is no LoRA": {"key": "miss", "rank": 8},
     "ranks of its own in each layer": {"key": "eva", "rank": 8},
+    "stretched context": {"key": "longlora", "rank": 8, "stretch": 4},
     "biases": {"key": "lofit", "share": 0.5, "selection_steps": 3},
 }
 

@@ -37,6 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "miss": {"rank": 8},
     "eva": {"rank": 8},
     "corda": {"rank": 8},
+    "longlora": {"rank": 8},
     "owlore": {"active_layers": 1, "interval": 3, "rank": 8},
 }
 TRAIN: dict[str, dict[str, Any]] = {
