@@ -144,6 +144,7 @@ class DataPage(PageWidget):
         session.facts_changed.connect(self._on_facts)
         feed = self.feed
         feed.opened.connect(self._on_opened)
+        feed.store_changed.connect(self._on_store_changed)
         feed.grown.connect(self._on_grown)
         feed.moved.connect(self._say_facts)
         feed.failed.connect(self._on_failed)
@@ -196,6 +197,10 @@ class DataPage(PageWidget):
         self._say_facts()
         self._show_notices()
         self._show_side()
+
+    def _on_store_changed(self) -> None:
+        # The same place in another store is another row, or the same one edited.
+        self._shown_ordinal = None
 
     def _on_grown(self) -> None:
         self._say_facts()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRectF, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPixmap
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QStyle, QStyleOptionViewItem, QToolTip, QWidget
 
 from studio.gui import figures
@@ -125,6 +125,13 @@ class RowsTable(Table):
     def current_row(self) -> int:
         """The current row's place; -1 without one."""
         return self.currentIndex().row()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """What was in sight stays in sight."""
+        was_in_sight = self.viewport().rect().intersects(self.visualRect(self.currentIndex()))
+        super().resizeEvent(event)
+        if was_in_sight:
+            self.scrollTo(self.currentIndex(), Table.ScrollHint.EnsureVisible)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         places = {Qt.Key.Key_Home: 0, Qt.Key.Key_End: self.model().rowCount() - 1}

@@ -151,6 +151,8 @@ class TextEditor(Editor):
             return None
         if self._kind == "list":
             return text if text in self._choices else [part.strip() for part in text.split(",") if part.strip()]
+        if self._kind in ("whole", "decimal"):
+            return text.replace("−", "-")  # as the window itself writes figures
         if self._kind == "table":
             pairs = (part.partition(":") for part in text.split(",") if part.strip())
             return {name.strip(): value.strip() for name, _, value in pairs}

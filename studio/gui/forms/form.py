@@ -62,7 +62,8 @@ class Form(QWidget):
         self._advanced.hide()
         self.toggle = Button(f"Advanced ({folded.count()})", "quiet", icon=Icon.CARET_RIGHT, compact=True)
         self.toggle.setCheckable(True)
-        self.toggle.setVisible(folded.count() > 0)
+        if folded.count() == 0:
+            self.toggle.hide()  # never shown from here: without a parent yet it would be a window of its own
         self.toggle.toggled.connect(self.unfold)
 
     @property

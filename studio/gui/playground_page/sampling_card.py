@@ -23,7 +23,7 @@ from studio.spec.sampling import Sampling
 
 _STEPS = 200
 _SPAN = 3  # a slider ends at thrice the default where the declaration sets no closer end
-_EDITOR_WIDTH = 92
+_EDITOR_WIDTH = 80
 
 
 class _Slider(KeyboardFocus, QSlider):
@@ -32,7 +32,7 @@ class _Slider(KeyboardFocus, QSlider):
         self.setRange(0, _STEPS)
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setFixedHeight(20)
+        self.setFixedHeight(18)
 
     def wheelEvent(self, event: Any) -> None:
         event.ignore()  # scrolling must not change a setting that passes under the pointer
@@ -179,7 +179,7 @@ class SamplingCard(Card):
         self.system_changed.emit(text)
 
     def _lay_out(self) -> None:
-        scroll = ScrollColumn(spacing=10, margins=(0, 0, 8, 0))
+        scroll = ScrollColumn(spacing=8, margins=(0, 0, 10, 0))
         self._folded = QWidget()
         folded = QVBoxLayout(self._folded)
         folded.setContentsMargins(0, 0, 0, 0)

@@ -89,6 +89,7 @@ class LossPlot(PlotFrame):
         """Draw a run as it stands."""
         self._curves = curves
         whole = max(curves.total, curves.step, 1)
+        self._is_drawing = True
         self.set_whole(-_EDGE * whole, (1 + _EDGE) * whole)  # rings at both ends are seen whole
         self.redraw()
 
@@ -107,7 +108,8 @@ class LossPlot(PlotFrame):
         smooth = envelope(steps, self._scaled(curves.smoothed()[part]), self.num_columns)
         held = curves.evals["step"], self._scaled(curves.evals["loss"])
         known = np.isfinite(held[1])
-        self._raw.setData(*raw)
+        # Where lines stand side by side nobody sees the difference, and it takes half the time.
+        self._raw.setData(*raw, antialias=len(raw[0]) < self.num_columns)
         self._smooth.setData(*smooth)
         self._held.setData(held[0][known], held[1][known])
         self._set_y_range(raw[1], smooth[1], self._held_in_sight(held))

@@ -18,6 +18,7 @@ from studio.project.curve_reduce import peaks, visible
 from studio.project.curves import KINDS, RunCurves
 
 _EDGE = 0.008  # as the loss plot, so that both begin and end together
+_SLACK = 1.04
 _FAR = 4.0  # a limit this many times the peak would flatten the curve; it is then named at the top edge
 
 
@@ -28,6 +29,7 @@ class MemoryPlot(PlotFrame):
         self._curves = RunCurves()
         self._place = "ram"
         self._is_drawing = False
+        self._seconds = 0.0
         self._predicted = self._limit = 0.0
         self._limit_name = ""
         self._areas = [pg.PlotCurveItem(fillLevel=0) for _ in KINDS]
@@ -69,8 +71,11 @@ class MemoryPlot(PlotFrame):
     def show_curves(self, curves: RunCurves, whole_seconds: float) -> None:
         """Draw a run as it stands; `whole_seconds` is how long it will take in all."""
         self._curves, self._place = curves, "gpu" if curves.has_gpu else "ram"
-        whole = max(whole_seconds, curves.active_seconds, 1.0)
-        self.set_whole(-_EDGE * whole, (1 + _EDGE) * whole)
+        needed = max(whole_seconds, curves.active_seconds, 1.0)
+        if not needed <= self._seconds <= _SLACK * needed or curves.end is not None:
+            self._seconds = needed  # the guess at the end changes with every step; the axis need not
+        self._is_drawing = True
+        self.set_whole(-_EDGE * self._seconds, (1 + _EDGE) * self._seconds)
         self.redraw()
 
     def redraw(self) -> None:
@@ -88,7 +93,9 @@ class MemoryPlot(PlotFrame):
         picked = peaks(x, memory[f"{self._place}_all"][part], self.num_columns)
         x, shown = x[picked], self._curves.stack(self._place, part, picked)
         sums = np.cumsum(shown, axis=0)
+        is_dense = len(x) > self.num_columns  # nobody sees the difference then, and it takes half the time
         for at, area in enumerate(self._areas):
+            area.opts["antialias"] = not is_dense
             area.setVisible(bool(len(x)) and bool(shown[at].any()))
             area.setData(x, sums[at])
         self._set_y_range(float(self._curves.peak_bytes(self._place)))

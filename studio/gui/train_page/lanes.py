@@ -11,7 +11,7 @@ from studio.gui.controls import Card, Spark, Text
 from studio.project.columns import Array
 from studio.project.curves import RunCurves
 
-_POINTS = 120
+_POINTS = 70
 # Name, colour of the curve (memory kinds' colours keep them apart), tool tip.
 _LANES = (
     ("Learning rate", "optimizer", "How far each step goes"),
