@@ -71,7 +71,8 @@ def _by_rows(
 ) -> torch.Tensor:
     """(1, tokens, heads, head size): each row by itself."""
     if len(set(lengths)) == 1:  # rows of one length: one call over all of them
-        out = _attend(*(_stack(x, len(lengths)) for x in (query, key, value)), how)
+        query, key, value = (_stack(x, len(lengths)) for x in (query, key, value))
+        out = _attend(query, key, value, how)
         return out.transpose(1, 2).reshape(1, -1, out.shape[1], out.shape[3])
     pieces = zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
     return torch.cat([_attend(q, k, v, how) for q, k, v in pieces], dim=2).transpose(1, 2).contiguous()
