@@ -30,6 +30,7 @@ class RunCurves:
         memory: step, active, gpu_<kind>, ram_<kind> for each of `KINDS`, their sums gpu_all, ram_all, and read,
             written (bytes a second).
         samples: all answers, oldest first.
+        layers: which layers are trained, from each change on; empty where all are.
         checkpoints: step -> Unix time of the checkpoints that were written.
         phases: what was, is and will be done in this session.
         notices: the last words for people.
@@ -46,6 +47,7 @@ class RunCurves:
         kinds = [f"{place}_{kind}" for place in ("gpu", "ram") for kind in KINDS]
         self.memory = Columns("step", "active", *kinds, "gpu_all", "ram_all", "read", "written")
         self.samples: list[events.Sample] = []
+        self.layers: list[events.Layers] = []
         self.checkpoints: dict[int, float] = {}
         self.phases = Phases()
         self.notices: deque[events.Notice] = deque(maxlen=_MOST_NOTICES)
@@ -147,6 +149,8 @@ class RunCurves:
             self.evals.append(event.step, event.time, self._active(event.time), event.loss, tokens)
         elif isinstance(event, events.Sample):
             self.samples.append(event)
+        elif isinstance(event, events.Layers):
+            self.layers.append(event)
         elif isinstance(event, events.Checkpoint):
             self.checkpoints[event.step] = event.time
         elif isinstance(event, events.Phase):
@@ -176,12 +180,13 @@ class RunCurves:
         for columns in (self.steps, self.evals, self.memory):
             columns.keep(int(np.searchsorted(columns["step"], step, side="right")))
         self.samples = [sample for sample in self.samples if sample.step <= step]
+        self.layers = [layers for layers in self.layers if layers.step <= step]
         self.checkpoints = {at: time for at, time in self.checkpoints.items() if at <= step}
 
     def _begin_anew(self) -> None:
         for columns in (self.steps, self.evals, self.memory):
             columns.keep(0)
-        self.samples, self.checkpoints = [], {}
+        self.samples, self.layers, self.checkpoints = [], [], {}
 
     def _take_step(self, event: events.Step) -> None:
         weight = max(event.trained_tokens, 1) if math.isfinite(event.loss) else 0

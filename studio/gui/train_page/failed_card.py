@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from studio.gui import figures
 from studio.gui.controls import Button, Card, Hairline, Text
 from studio.gui.icons import Icon
 from studio.gui.train_page.health_card import Glyph
@@ -92,12 +91,3 @@ def _clear(layout: QVBoxLayout) -> None:
         if (widget := item.widget()) is not None:
             widget.hide()
             widget.deleteLater()
-
-
-def saved_words(kept: Sequence[int]) -> str:
-    """What is safe."""
-    return (
-        f"Nothing before it is lost: step {figures.count(max(kept))} is saved."
-        if kept
-        else "No checkpoint was written yet."
-    )

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.controls import Card, Spark, Text
+from studio.gui.train_page.layers_strip import LayersStrip
 from studio.project.columns import Array
 from studio.project.curves import RunCurves
 
@@ -30,6 +31,8 @@ class LanesCard(Card):
         super().__init__("Speed and machine", padding=16, spacing=6, parent=parent)
         self._values: dict[str, Text] = {}
         self._sparks: dict[str, Spark] = {}
+        self._layers = LayersStrip()
+        self.body.addWidget(self._layers)
         grid = QGridLayout()
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(3)
@@ -48,6 +51,7 @@ class LanesCard(Card):
     def show_curves(self, curves: RunCurves) -> None:
         """Draw them as they stand."""
         steps, memory = curves.steps, curves.memory
+        self._layers.show_layers(curves.layers[-1] if curves.layers else None)
         with np.errstate(divide="ignore", invalid="ignore"):
             speed = np.where(steps["seconds"] > 0, steps["tokens"] / steps["seconds"], np.nan)
         self._show("Learning rate", steps["learning_rate"], figures.rate)

@@ -16,7 +16,8 @@ from studio.gui.controls import Badge, BusyState, EmptyState, ErrorState, States
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.tasks import Control
-from studio.gui.train_page.failed_card import FailedCard, WayOut, saved_words
+from studio.gui.train_page.failed_card import FailedCard, WayOut
+from studio.gui.train_page.failures import Rung, rungs, told_failure
 from studio.gui.train_page.header import RunButtons, show_badge
 from studio.gui.train_page.log_drawer import LogDrawer
 from studio.gui.train_page.ready_card import ReadyCard
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from studio.gui.train_page.live_view import LiveView
 
 _ENDED_BADLY = ("failed", "interrupted")
+_MOST_WAYS = 3
 _NARROW = 940  # below this the answers have no room of their own
 
 
@@ -266,39 +268,29 @@ class TrainPage(PageWidget):
         )
 
     def _say_failed(self, watch: RunWatch) -> None:
-        end, step = watch.curves.end, figures.count(watch.curves.step)
-        at = f" at step {step}" if watch.curves.step else " before the first step"
-        if isinstance(end, events.Failed):
-            title = f"Training stopped{at}"
-            text = f"{end.message} {saved_words(watch.folder.checkpoints)} {end.hint}".strip()
-        else:
-            title = f"Training ended{at} without a word"
-            text = (
-                f"Its process is gone: it was ended from outside, or crashed. {saved_words(watch.folder.checkpoints)}"
-            )
-        self.failed.say(title, text, self._ways_out(watch))
+        end = watch.curves.end
+        title, text = told_failure(watch.curves, watch.folder.checkpoints)
+        ways = [self._rung(rung) for rung in rungs(end)] if isinstance(end, events.Failed) else []
+        self.failed.say(title, text, [*ways, *self._ways_out(watch)][:_MOST_WAYS])
+
+    def _rung(self, rung: Rung) -> WayOut:
+        return WayOut(rung.title, rung.effect, "Start again", lambda: self.steering.start_again(*rung.settings))
 
     def _ways_out(self, watch: RunWatch) -> list[WayOut]:
-        kept = max(watch.folder.checkpoints, default=0)
-        resume = (
-            WayOut(
-                f"Go on from step {figures.count(kept)}",
-                "Exactly as if nothing had happened",
-                "Resume",
-                self.steering.resume,
-                Icon.PLAY,
-            )
-            if kept
-            else WayOut(
-                "Try again", "The same settings, from the start", "Start again", self.steering.resume, Icon.AGAIN
-            )
-        )
+        kept, steering = max(watch.folder.checkpoints, default=0), self.steering
         change = WayOut(
             "Change its settings",
             "They become the draft; this run stays as it is",
             "Change settings",
-            self.steering.take_settings,
+            steering.take_settings,
         )
+        if kept:
+            title = f"Go on from step {figures.count(kept)}"
+            resume = WayOut(title, "Exactly as if nothing had happened", "Resume", steering.resume, Icon.PLAY)
+        else:
+            resume = WayOut(
+                "Try again", "The same settings, from the start", "Start again", steering.resume, Icon.AGAIN
+            )
         is_theirs = isinstance(watch.curves.end, events.Failed) and watch.curves.end.kind == "user"
         return [change, resume] if is_theirs else [resume, change]
 

@@ -18,6 +18,7 @@ from studio.project.runs import Run
 from studio.project.starting import check_unchanged
 from studio.protocol import commands
 from studio.spec.run_spec import RunSpec
+from studio.spec.values import set_values
 
 _DEAF_MS = 45_000  # a worker looks after each step; one that has not answered by then may never
 _COMMANDS: dict[str, type[commands.Command]] = {
@@ -90,7 +91,15 @@ class Steering(QObject):
         project = self._context.session.project
         if self._watch is not None and project is not None:
             self._context.tasks.run(
-                _reproduce, self._watch.run, project, on_done=self._on_settings, on_error=self._on_told
+                _reproduce, self._watch.run, project, (), on_done=self._on_settings, on_error=self._on_told
+            )
+
+    def start_again(self, *settings: str) -> None:
+        """Start a new run like this one with other settings; they become the draft, which can be undone."""
+        project = self._context.session.project
+        if self._watch is not None and project is not None:
+            self._context.tasks.run(
+                _reproduce, self._watch.run, project, settings, on_done=self._on_start_again, on_error=self._on_told
             )
 
     def end_process(self) -> None:
@@ -140,6 +149,11 @@ class Steering(QObject):
         self._context.session.replace(spec, "settings of a run")
         self._context.navigate("method")
 
+    def _on_start_again(self, spec: RunSpec) -> None:
+        self._context.session.replace(spec, "settings of a run, changed")
+        self.resuming.emit(True)
+        self._context.session.start_run(on_started=self._on_resumed, on_error=self._on_not_resumed)
+
     def _on_process_ended(self, _: object) -> None:
         if self._watch is not None:
             self._watch.look()
@@ -159,8 +173,9 @@ def _check(control: Control, run: Run) -> UserError | None:
     return None
 
 
-def _reproduce(control: Control, run: Run, project: Project) -> RunSpec:
-    return reproduction(run, project)
+def _reproduce(control: Control, run: Run, project: Project, settings: tuple[str, ...]) -> RunSpec:
+    spec = reproduction(run, project)
+    return set_values(spec, settings) if settings else spec
 
 
 def _end(control: Control, run: Run, pid: int) -> None:
