@@ -1,0 +1,188 @@
+"""Models in the real window: what is here, a search, a download that pauses and goes on, deleting, picking."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QAbstractButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from studio.gui.context import Context
+from studio.gui.models_page import page as models_page
+from studio.gui.models_page.downloads import Progress, downloads_of
+from studio.gui.models_page.page import ModelsPage
+from studio.gui.models_page.picker import ModelPicker
+from studio.gui.models_page.use import use_model
+from studio.gui.window import Window
+from studio.models.hub_place import cache_dir
+from studio.project.folder import Project
+from studio.protocol.events import Phase
+from tests.helpers.hub_server import Hub, serve
+from tests.unit.models.test_hub import a_repository
+from tests.unit.models.test_on_disk import make_cached, make_model
+
+NAME = "org/Small-Chat"
+
+
+@pytest.fixture
+def hub(window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """After the window, which applies preferences to the environment when it is made."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    listed = [{"id": NAME, "gated": "manual", "pipeline_tag": "text-generation", "tags": ["license:mit"]}]
+    with serve(Hub(NAME, a_repository(25_000_000), listed=listed)) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+@pytest.fixture
+def page(qtbot: QtBot, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelsPage:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    window.show_page("models")
+    found = window.findChild(ModelsPage)
+    assert isinstance(found, ModelsPage)
+    qtbot.waitUntil(lambda: found.local.states.state() == "full")
+    return found
+
+
+def press(root: QWidget, name: str) -> None:
+    """Press the visible button that is called so."""
+    found = [button for button in root.findChildren(QAbstractButton) if button.accessibleName() == name]
+    assert len(found) == 1, name
+    assert found[0].isVisible() and found[0].isEnabled()
+    found[0].click()
+
+
+def test_what_is_here_is_listed_with_its_facts(
+    qtbot: QtBot, page: ModelsPage, context: Context, tmp_path: Path
+) -> None:
+    mine = make_model(tmp_path / "mine" / "my model 🙂")
+    context.set_preferences(context.preferences.model_copy(update={"model_folders": [str(mine.parent)]}))
+    page.enter()
+    qtbot.waitUntil(lambda: str(mine) in page.local.rows)
+    assert "weights" in page.local.rows["starter"].facts.text()
+    assert "250 weights, Llama" in page.local.rows[str(mine)].facts.text()
+    assert page.facts.text().startswith("2 models")
+
+
+def test_a_download_pauses_goes_on_where_it_was_and_is_then_here(qtbot: QtBot, hub: Hub, page: ModelsPage) -> None:
+    hub.pause = 0.02
+    page.hub.field.setText("small")
+    qtbot.waitUntil(lambda: page.hub.states.state() == "full", timeout=20_000)
+    row = page.hub.rows[NAME]
+    assert row.terms.isVisible() and "mit" in row.facts.text() and not row.pause.isVisible()
+    press(page, f"Download: {NAME}")
+    qtbot.waitUntil(lambda: page.hub.downloads.progress.get(NAME, Progress()).done > 500_000, timeout=30_000)
+    assert row.bar.isVisible() and "of 25 MB" in row.facts.text()
+    press(page, f"Pause: {NAME}")
+    assert "Paused at" in row.facts.text() and row.get.text() == "Resume"
+    partial = _partials()[0]
+    qtbot.waitUntil(lambda: not page.context.tasks.is_busy)
+    kept = partial.stat().st_size
+    hub.pause = 0
+    row.get.click()
+    qtbot.waitUntil(lambda: NAME in page.local.rows and page.local.rows[NAME].facts.text() != "", timeout=30_000)
+    qtbot.waitUntil(lambda: not page.hub.downloads.is_running(NAME), timeout=30_000)
+    assert hub.sizes_asked()[-1] >= kept > 0
+    qtbot.waitUntil(row.here.isVisible, timeout=10_000)
+    assert row.use.isVisible() and not row.bar.isVisible()
+
+
+def _partials() -> list[Path]:
+    return list(cache_dir().rglob("*.tunesmith.part"))
+
+
+def test_a_gated_model_says_what_to_do(qtbot: QtBot, hub: Hub, page: ModelsPage) -> None:
+    page.hub.field.setText("small")
+    qtbot.waitUntil(lambda: page.hub.states.state() == "full", timeout=20_000)
+    hub.gated = True
+    press(page, f"Download: {NAME}")
+    row = page.hub.rows[NAME]
+    qtbot.waitUntil(lambda: "terms accepted" in row.facts.text(), timeout=20_000)
+    assert row.get.isVisible() and not page.hub.downloads.is_running(NAME)
+
+
+def test_a_download_that_fails_says_why_and_can_be_tried_again(qtbot: QtBot, hub: Hub, page: ModelsPage) -> None:
+    hub.damaged = True
+    page.hub.field.setText("small")
+    qtbot.waitUntil(lambda: page.hub.states.state() == "full", timeout=20_000)
+    press(page, f"Download: {NAME}")
+    row = page.hub.rows[NAME]
+    qtbot.waitUntil(lambda: "checksum is wrong" in row.facts.text(), timeout=30_000)
+    assert row.get.isVisible() and row.get.text() == "Resume"
+
+
+def test_the_hub_out_of_reach_leaves_the_rest_as_it_is(
+    qtbot: QtBot, hub: Hub, page: ModelsPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    page.hub.field.setText("small")
+    qtbot.waitUntil(lambda: page.hub.states.state() == "error", timeout=20_000)
+    assert page.local.states.state() == "full"
+    page.hub.field.clear()
+    qtbot.waitUntil(lambda: page.hub.states.state() == "empty")
+
+
+def test_deleting_asks_with_size_and_users_and_frees_the_disk(
+    qtbot: QtBot,
+    window: Window,
+    page: ModelsPage,
+    context: Context,
+    starter_project: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = make_cached(tmp_path / "cache", "org/small")
+    context.session.open(starter_project.folder)
+    context.session.edit("model.source=org/small", label="Model")
+    window.show_page("models")
+    qtbot.waitUntil(lambda: "org/small" in page.local.rows)
+    asked: list[str] = []
+    monkeypatch.setattr(models_page, "confirm", lambda *words, **_: asked.append(" ".join(map(str, words[1:]))) or True)
+    press(page, "Delete org/small")
+    qtbot.waitUntil(lambda: "org/small" not in page.local.rows)
+    assert not root.exists() and starter_project.folder.name in asked[0] and "Delete 1" in asked[0]
+
+
+def test_picking_gives_a_source_and_a_bad_folder_is_refused_in_words(
+    qtbot: QtBot, window: Window, context: Context, page: ModelsPage, tmp_path: Path
+) -> None:
+    picker = ModelPicker(context, window)
+    qtbot.addWidget(picker)
+    picker.open()
+    qtbot.waitUntil(lambda: picker.local.states.state() == "full")
+    (tmp_path / "no model").mkdir()
+    picker.try_folder(str(tmp_path / "no model"))
+    qtbot.waitUntil(lambda: "no config.json" in picker.problem.text())
+    press(picker, "Use Starter")
+    assert picker.source == "starter" and not picker.isVisible()
+
+
+def test_another_model_is_one_edit(context: Context, window: Window, starter_project: Project, tmp_path: Path) -> None:
+    context.session.open(starter_project.folder)
+    mine = make_model(starter_project.folder / "models" / "mine")
+    assert use_model(context, str(mine))
+    assert context.session.spec is not None and context.session.spec.model.source == "models/mine"
+    context.session.undo_stack.undo()
+    assert context.session.spec.model.source == "starter"
+
+
+def test_speed_and_time_left_come_from_the_last_seconds(context: Context) -> None:
+    downloads, now = downloads_of(context), [0.0]
+    assert downloads_of(context) is downloads
+    downloads.clock = lambda: now[0]
+    downloads.progress["m"] = Progress(done=500e6, total=2e9)
+    downloads._jobs["m"], downloads._marks["m"] = object(), deque()  # type: ignore[assignment]
+    for second in range(4):
+        now[0] = float(second)
+        downloads._on_event("m", Phase(name="x", done=500e6 + second * 100e6, total=2e9, unit="bytes"))
+    found = downloads.progress["m"]
+    assert found.speed == pytest.approx(100e6)  # the half gigabyte of an earlier try is no speed
+    assert found.words() == "0.80 GB of 2.0 GB, 0.10 GB/s, 12 s left"
+    downloads._jobs.clear()
