@@ -32,9 +32,21 @@ def load_frozen(base: Base, *, quantise: bool = False) -> Any:
     """The base model, nothing of it trained."""
     model = load_base(base.folder, dtype=base.dtype, device=base.device, quantise=quantise)
     model.requires_grad_(False)
+    _keep_unpacked(model)
     if base.activation_checkpointing:
         checkpoint_activations(model)
     return model
+
+
+def _keep_unpacked(model: nn.Module) -> None:
+    """Keep 4-bit layers from packing themselves for inference at the first evaluation.
+
+    On processors with AVX512-BF16 bitsandbytes does so, and training goes on with the packed weights: through a kernel
+    without a gradient of its own, and with other rounding than in a run that is resumed.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def attach(model: Any, base: Base, config: Any, *, changes_base: bool = False) -> Prepared:
