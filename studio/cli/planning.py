@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from studio.cli.waiting import progress
+from studio.machine.probes import remembered_probes
 from studio.models.facts import read_facts
 from studio.models.source import resolve_model
+from studio.paths import log_dir
 from studio.planner.forecast import Forecast, forecast_all
 from studio.planner.ladder import Rung, ladder
 from studio.planner.lengths import RowLengths
 from studio.planner.machine import Machine, this_machine, with_budget
 from studio.planner.row_sample import read_lengths
 from studio.project.folder import Project
+from studio.project.jobs import run_to_result
 from studio.sizes import human_bytes, human_seconds
 from studio.spec.check import check, refuse
 from studio.spec.run_spec import RunSpec
@@ -53,6 +56,10 @@ def make_plan(project: Project, spec: RunSpec, budget_bytes: int | None, *, is_e
     facts, machine = read_facts(base), this_machine(project.folder)
     if budget_bytes is not None:
         machine = with_budget(machine, budget_bytes)
+    if is_exact:
+        with progress("Tracing a step", "steps"):
+            run_to_result("probe", {"spec": placed.model_dump(mode="json")}, log=log_dir() / "probe.log")
+        machine = replace(machine, probes=remembered_probes())
     rows = read_lengths(placed, base)
     methods = forecast_all(spec, facts, machine, rows)
     chosen = methods[spec.method.key]
@@ -81,7 +88,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     )
     console.print(_table(plan))
     console.print(f"\n{plan.spec.method.key}: {chosen.reason}")
-    console.print("  " + ", ".join(f"{kind} {human_bytes(size)}" for kind, size in _shown(chosen)))
+    how = "traced" if chosen.is_exact else "calculated"
+    console.print(f"  {how}: " + ", ".join(f"{kind} {human_bytes(size)}" for kind, size in _shown(chosen)))
     if plan.rungs:
         _print_rungs(console, plan)
     if chosen.step_seconds is None and chosen.verdict != "impossible":

@@ -16,6 +16,7 @@ from torch import nn
 
 from studio.engine import attention
 from studio.engine.token_nll import token_nll
+from studio.engine.weightless import is_weightless
 
 Layout = Literal["rows", "padded"]
 PerToken = Callable[[torch.Tensor], torch.Tensor]
@@ -131,6 +132,8 @@ def _probe_ids(causal: Any, count: int) -> torch.Tensor:
 
 def _is_close(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Same up to the rounding of the dtype. A wrong ending or a leak between rows is off by tens of per cent."""
+    if is_weightless():
+        return True  # nothing can be compared: what the architecture says is believed
     tolerance = 1e-4 if a.dtype == torch.float32 else 4e-2
     gap = (a.float() - b.float()).norm()
     return bool(gap <= tolerance * b.float().norm().clamp_min(1e-12))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from studio.engine.lean import import_bitsandbytes
+from studio.engine.weightless import build, is_weightless
 from studio.errors import UserError
 from studio.models.facts import read_facts, weight_files
 
@@ -31,6 +32,11 @@ def load_base(
     from transformers import AutoModelForCausalLM
 
     weight_files(folder)
+    if is_weightless():
+        wanted = torch.bfloat16 if dtype == "auto" else getattr(torch, dtype)
+        model = build(folder, dtype=wanted, attention=_attention(folder), quantise=quantise)
+        model.config.use_cache = False
+        return model
     options: dict[str, Any] = {"dtype": dtype if dtype == "auto" else getattr(torch, dtype)}
     if quantise:
         options["quantization_config"] = _nf4(options["dtype"])

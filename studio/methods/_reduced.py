@@ -56,7 +56,9 @@ def hold_cores(
         adapter=cores,
         gradients=cores + exact + shapes.largest,
         state=cores + exact,
+        ends=others,
         layers=shapes.layers,
+        norms=vectors,
         extra_bytes=sum(buffer(linear) * linear.count for linear in shapes.linears),
         scratch_bytes=12 * shapes.largest,
     )

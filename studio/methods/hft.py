@@ -49,7 +49,14 @@ def _problems(params: HftParams, facts: ModelFacts | None) -> list[Problem]:
 def _estimate(params: HftParams, shapes: Shapes) -> Trained:
     inside = sum(shapes.layer_sizes)
     trained = round(params.share * inside) + (shapes.total - inside if params.train_embeddings else 0)
-    return Trained(weights=trained, exact=trained, gradients=trained, state=trained, layers=shapes.layers)
+    return Trained(
+        weights=trained,
+        exact=trained,
+        gradients=trained,
+        state=trained,
+        ends=params.train_embeddings,
+        layers=round(params.share * shapes.layers),
+    )
 
 
 def _prepare(base: Base, params: HftParams) -> Prepared:

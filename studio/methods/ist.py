@@ -28,7 +28,8 @@ class IstParams(LowRankParams):
 
 def _estimate(params: IstParams, shapes: Shapes) -> Trained:
     held = estimate(params, shapes)
-    return replace(held, gradients=round(params.active_share * held.adapter))
+    active = round(params.active_share * shapes.layers)
+    return replace(held, gradients=round(params.active_share * held.adapter), adapted_layers=active)
 
 
 def _prepare(base: Base, params: IstParams) -> Prepared:

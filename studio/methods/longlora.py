@@ -55,7 +55,8 @@ def _estimate(params: LongloraParams, shapes: Shapes) -> Trained:
     held = estimate(params, shapes)
     others = shapes.embedding + shapes.vectors if params.train_embeddings else 0
     numbers = held.adapter + others
-    return replace(held, weights=others, exact=others, gradients=numbers, state=numbers)
+    ends = params.train_embeddings
+    return replace(held, weights=others, exact=others, gradients=numbers, state=numbers, ends=ends)
 
 
 def _prepare(base: Base, params: LongloraParams) -> Prepared:

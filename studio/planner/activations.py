@@ -6,7 +6,7 @@ who is trained (a weight's gradient needs its input, an adapter keeps its own co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studio.methods import Trained
 from studio.models.arithmetic import Linear, Shapes
@@ -79,13 +79,15 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
         widening=float(wide * (c + casts)) * batch.tokens,
         returning=_returning(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
         logits=logits_bytes(shapes, batch),
-        error=2.0 * shapes.vocabulary * min(batch.tokens, logits_chunk(shapes)) * (c == 2 and trained.ends),
+        error=_error_bytes(shapes, trained, batch),
     )
 
 
 def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float, float]:
     """Bytes that one token leaves behind in all layers, and in the fullest one of them."""
     deep = shapes.layers if trained.depth is None else min(trained.depth, shapes.layers)
+    bare = replace(trained, adapted=frozenset())
+    adapted = deep if trained.adapted_layers is None else min(trained.adapted_layers, deep)
     own = min(trained.layers, deep)
     plain = layer_bytes(shapes, trained, batch, is_trained=False)
     whole = layer_bytes(shapes, trained, batch, is_trained=True)
@@ -94,13 +96,16 @@ def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float,
         return float(deep * shapes.hidden * batch.stream), each
     # Nothing before the lowest layer wants a gradient, so its first norm keeps nothing, unless embeddings are trained.
     first = 0.0 if trained.ends else 4.0 * shapes.hidden
-    return max(0.0, (deep - own) * plain + own * whole - first), each
+    others = min(deep - own, adapted) * plain + max(0, deep - own - adapted) * layer_bytes(
+        shapes, bare, batch, is_trained=False
+    )
+    return max(0.0, others + own * whole - first), each
 
 
 def layer_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
     """Bytes that one token leaves behind in one layer."""
     return (
-        _norms(shapes, batch, is_trained=is_trained)
+        _norms(shapes, batch, is_trained=is_trained and trained.norms)
         + _inputs(shapes, trained, batch, is_trained=is_trained)
         + _attention(shapes, batch)
         + _feed_forward(shapes, trained, batch, is_trained=is_trained)
@@ -115,6 +120,13 @@ def logits_bytes(shapes: Shapes, batch: MicroBatch) -> float:
         return 8.0 * vocabulary * batch.tokens
     rest = min(chunk, batch.tokens - chunk)
     return vocabulary * (4.0 * chunk + 8.0 * rest)
+
+
+def _error_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """The chunk before it in 16 bits: in the last of several chunks both are there."""
+    chunk = logits_chunk(shapes)
+    is_kept = batch.compute == 2 and trained.ends and batch.tokens > chunk
+    return 2.0 * shapes.vocabulary * chunk if is_kept else 0.0
 
 
 def logits_chunk(shapes: Shapes) -> int:
@@ -137,8 +149,10 @@ def _inputs(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: 
     total = 0.0
     for group in (_BEFORE_ATTENTION, _UP):
         found = [linear for linear in shapes.linears if linear.name in group]
-        keeping = [linear for linear in found if is_trained or linear.name in trained.adapted]
-        copies = len(keeping) if batch.compute == 2 else min(1, len(keeping))
+        adapted = [linear for linear in found if linear.name in trained.adapted and trained.keeps_inputs]
+        keeping = found if is_trained else adapted
+        is_cast = batch.compute == 2 and (bool(adapted) or trained.norms)
+        copies = len(keeping) if is_cast else min(1, len(keeping))
         total += copies * shapes.hidden * batch.compute
     return total
 
@@ -179,4 +193,5 @@ def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
 
 
 def _is_adapted(shapes: Shapes, trained: Trained, names: tuple[str, ...]) -> list[Linear]:
-    return [linear for linear in shapes.linears if linear.name in names and linear.name in trained.adapted]
+    keeping = trained.adapted if trained.keeps_inputs else frozenset()
+    return [linear for linear in shapes.linears if linear.name in names and linear.name in keeping]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from studio.optimizers import OPTIMIZERS
 from studio.planner.activations import MicroBatch, kept
 from studio.planner.lengths import RowLengths
 from studio.planner.machine import Device, Machine
-from studio.planner.moments import fullest, steady
+from studio.planner.moments import KINDS, Steady, fullest, steady, while_stepping
 from studio.planner.pace import step_seconds
 from studio.spec.run_spec import RunSpec
 
@@ -35,27 +36,21 @@ class Calculation:
     steps: int
     step_tokens: float
     step_seconds: float | None
+    is_exact: bool = False
 
 
 def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, rows: RowLengths | None) -> Calculation:
-    """Calculate a run of `spec` on `device`."""
+    """Calculate a run of `spec` on `device`; what was traced or measured of it before takes the place of arithmetic."""
     trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
     optimizer = OPTIMIZERS.get(spec.optimizer.key)
-    batch = fullest_batch(spec, trained, rows, is_card=device.is_card)
-    pages = optimizer.is_paged and device.is_card
-    base = steady(
-        shapes,
-        trained,
-        batch,
-        state_bytes=0.0 if pages else optimizer.state_bytes,
-        scratch=_scratch(shapes, trained, optimizer.scratch_bytes, device),
-        accumulates=spec.train.accumulation > 1,
-        other=0.0,
-    )
-    moment, memory = fullest(base, kept(shapes, trained, batch))
-    memory["other"] += _other(memory, device, machine)
+    batch = fullest_batch(spec, trained, rows)
+    moment, memory = calculated_memory(spec, shapes, device, batch)
+    known = machine.probes.get(probe_key(spec, shapes, batch, device.kind))
+    if known:
+        moment, memory = "traced", {kind: known.get(kind, 0) for kind in KINDS}
+    memory["other"] += other_bytes(memory, device, machine)
     per_step, steps = _amount(spec, rows)
-    parked = optimizer.state_bytes * (trained.parked + (trained.state if pages else 0))
+    parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
     return Calculation(
         trained=trained,
         memory=memory,
@@ -64,20 +59,59 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
         ram_bytes=_CARD_PROCESS_BYTES + int(parked),
         steps=steps,
         step_tokens=per_step,
-        step_seconds=step_seconds(
-            shapes,
-            trained,
-            _usual_batch(batch, spec, per_step),
-            accumulation=spec.train.accumulation,
-            state_bytes=optimizer.state_bytes,
-            device=device.kind,
-            speeds=machine.speeds,
-            habits=machine.habits,
-        ),
+        step_seconds=_seconds(spec, shapes, trained, device, machine, _usual_batch(batch, spec, per_step)),
+        is_exact=bool(known),
     )
 
 
-def fullest_batch(spec: RunSpec, trained: Trained, rows: RowLengths | None, *, is_card: bool) -> MicroBatch:
+def calculated_memory(spec: RunSpec, shapes: Shapes, device: Device, batch: MicroBatch) -> tuple[str, dict[str, int]]:
+    """The fullest moment's name and its bytes by kind, without what libraries take."""
+    trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
+    return fullest(_steady(spec, shapes, trained, device, batch), kept(shapes, trained, batch))
+
+
+def optimizer_moment(spec: RunSpec, shapes: Shapes, device: Device, batch: MicroBatch) -> dict[str, int]:
+    """Bytes by kind while the optimizer steps: what a trace of the passes alone does not see."""
+    trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
+    return while_stepping(_steady(spec, shapes, trained, device, batch))
+
+
+def probe_key(spec: RunSpec, shapes: Shapes, batch: MicroBatch, device: str) -> str:
+    """Names everything that decides a step's memory."""
+    train = spec.train
+    parts = [shapes, spec.method, spec.optimizer, spec.objective, batch, train.accumulation > 1, device]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+
+
+def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> Steady:
+    optimizer = OPTIMIZERS.get(spec.optimizer.key)
+    return steady(
+        shapes,
+        trained,
+        batch,
+        state_bytes=0.0 if optimizer.is_paged and device.is_card else optimizer.state_bytes,
+        scratch=_scratch(shapes, trained, optimizer.scratch_bytes, device),
+        accumulates=spec.train.accumulation > 1,
+        other=0.0,
+    )
+
+
+def _seconds(
+    spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, machine: Machine, batch: MicroBatch
+) -> float | None:
+    return step_seconds(
+        shapes,
+        trained,
+        batch,
+        accumulation=spec.train.accumulation,
+        state_bytes=OPTIMIZERS.get(spec.optimizer.key).state_bytes,
+        device=device.kind,
+        speeds=machine.speeds,
+        habits=machine.habits,
+    )
+
+
+def fullest_batch(spec: RunSpec, trained: Trained, rows: RowLengths | None) -> MicroBatch:
     """The micro-batch that takes the most memory."""
     train = spec.train
     if rows is None or train.packing:
@@ -85,7 +119,12 @@ def fullest_batch(spec: RunSpec, trained: Trained, rows: RowLengths | None, *, i
         tokens = train.batch_size * train.max_length
     else:
         tokens, longest = rows.fullest(train.batch_size, train.max_length)
-    compute = 4 if train.precision == "fp32" else 2
+    return micro_batch(spec, trained, tokens, longest)
+
+
+def micro_batch(spec: RunSpec, trained: Trained, tokens: int, longest: int) -> MicroBatch:
+    """So many tokens as this draft reads them."""
+    train, compute = spec.train, 4 if spec.train.precision == "fp32" else 2
     return MicroBatch(
         tokens=max(1, tokens),
         longest=max(1, longest),
@@ -127,7 +166,7 @@ def _scratch(shapes: Shapes, trained: Trained, scratch_bytes: float, device: Dev
     return 2 * scratch_bytes * min(trained.gradients, shapes.largest)
 
 
-def _other(memory: dict[str, int], device: Device, machine: Machine) -> int:
+def other_bytes(memory: dict[str, int], device: Device, machine: Machine) -> int:
     """What the libraries take, and what allocators waste; better known once runs have finished here."""
     known = machine.habits.extra_bytes.get("cuda" if device.is_card else "cpu")
     base = CONTEXT_BYTES if device.is_card else PROCESS_BYTES

@@ -5,7 +5,7 @@ Window, command line and worker ask here, so there is one answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from studio.errors import Problem
 from studio.methods import METHODS
@@ -124,10 +124,5 @@ def told(spec: RunSpec, facts: ModelFacts, machine: Machine, found: Calculation,
         margin_bytes=limit - peak,
         verdict=verdict,
         reason=reason,
+        is_exact=found.is_exact,
     )
-
-
-def with_memory(forecast: Forecast, memory: dict[str, int]) -> Forecast:
-    """The same forecast with memory that was traced or measured."""
-    peak = sum(memory.values())
-    return replace(forecast, memory=memory, peak_bytes=peak, margin_bytes=forecast.limit_bytes - peak, is_exact=True)

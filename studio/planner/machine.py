@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from studio.machine.bench import Habits, Speeds, remembered_habits, remembered_speeds
+from studio.machine.probes import remembered_probes
 from studio.machine.resources import Gpu, Resources, read_resources
 
 
@@ -17,11 +19,13 @@ class Machine:
         resources: free and total, now.
         speeds: as measured on this computer, None before that.
         habits: what finished runs taught about this computer.
+        probes: key of a draft's step -> its traced or measured bytes by kind.
     """
 
     resources: Resources
     speeds: Speeds | None = None
     habits: Habits = field(default_factory=Habits)
+    probes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def this_machine(folder: Path) -> Machine:
 
 def machine_of(resources: Resources) -> Machine:
     """A computer whose state was read already, with what is remembered of it."""
-    return Machine(resources, remembered_speeds(resources), remembered_habits(resources))
+    return Machine(resources, remembered_speeds(resources), remembered_habits(resources), remembered_probes())
 
 
 def with_budget(machine: Machine, budget_bytes: int) -> Machine:

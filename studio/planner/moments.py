@@ -99,6 +99,11 @@ def fullest(base: Steady, kept: Kept) -> tuple[str, dict[str, int]]:
     return name, moments[name]
 
 
+def while_stepping(base: Steady) -> dict[str, int]:
+    """Bytes by kind while the optimizer steps."""
+    return _memory(base, activations=base.scratch, gradients=base.gradients, unpacked=False)
+
+
 def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
     inputs = kept.layers + kept.ending
     cast = base.copies + base.head_copy
@@ -123,7 +128,7 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
             base, activations=kept.one_layer + kept.returning, gradients=base.gradients - base.lowest
         ),
         "embeddings": _memory(base, activations=base.embedding_gradient, gradients=base.gradients),
-        "optimizer": _memory(base, activations=base.scratch, gradients=base.gradients, unpacked=False),
+        "optimizer": while_stepping(base),
         "evaluation": _memory(base, activations=max(kept.moving, loss)),
     }
 

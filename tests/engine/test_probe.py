@@ -1,0 +1,81 @@
+"""The probe: a step traced without weights takes what the same step takes with them, and forecasts know it then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from studio.engine.probe import Probe, measure, trace
+from studio.engine.tracker import Tracker
+from studio.engine.weightless import is_weightless, weightless
+from studio.models.facts import read_facts
+from studio.planner.forecast import forecast
+from studio.planner.machine import this_machine
+from studio.project.jobs import run_to_result
+from tests.helpers.small_run import write_sums
+from tests.helpers.toy_models import make_toy
+from tests.unit.planner.samples import spec
+
+FAMILIES = ("llama", "qwen3", "gemma3")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("method", ["lora", "qlora", "full"])
+def test_a_trace_takes_what_the_step_takes(family: str, method: str, tmp_path: Path) -> None:
+    facts = read_facts(make_toy(tmp_path / family, family, hidden_size=128, num_hidden_layers=3))
+    probe = Probe(spec(f"method.key={method}", "train.batch_size=2"), facts, tokens=400, longest=200)
+    traced, measured = trace(probe), measure(probe, "cpu")
+    assert sum(traced.values()) == pytest.approx(sum(measured.values()), rel=0.02)
+
+
+def test_the_tracker_counts_what_lives_together() -> None:
+    with Tracker() as tracker:
+        first = torch.empty(1000)
+        view = first[10:]
+        second = torch.empty(500, dtype=torch.float64)
+        del first
+        assert tracker.now["activations"] == 8000
+        del view
+        third = torch.empty(100)
+    assert tracker.peak_bytes == 8000
+    assert tracker.now["activations"] == 4400
+    del second, third
+
+
+def test_gradients_and_weights_have_names() -> None:
+    layer = nn.Linear(10, 20, bias=False)
+    tracker = Tracker(block=512)
+    tracker.own("weights", [layer.weight])
+    tracker.own_gradients([layer.weight])
+    with tracker:
+        layer(torch.ones(3, 10)).sum().backward()
+    assert tracker.now["weights"] == 1024 and tracker.now["gradients"] == 1024
+
+
+def test_torch_is_itself_again_afterwards() -> None:
+    apply, item = nn.Module._apply, torch.Tensor.item
+    with weightless():
+        assert is_weightless()
+        assert nn.Linear(10, 10).to(torch.float64).weight.dtype == torch.float64
+    assert not is_weightless()
+    assert nn.Module._apply is apply and torch.Tensor.item is item
+    assert torch.ones(1).item() == 1.0
+
+
+def test_the_job_is_remembered_by_every_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "home"))
+    model = make_toy(tmp_path / "llama")
+    draft = spec(f"model.source={model}", f"data.path={write_sums(tmp_path / 'rows.jsonl')}", "train.device=cpu")
+    said: dict[str, Any] = run_to_result("probe", {"spec": draft.model_dump(mode="json")})
+    assert said["how"] == "traced"
+    assert said["calculated_bytes"] == pytest.approx(said["peak_bytes"], rel=0.12)
+    from studio.planner.row_sample import read_lengths
+
+    rows = read_lengths(draft, model)
+    known = forecast(draft, read_facts(model), this_machine(tmp_path), rows)
+    assert known.is_exact
+    assert known.peak_bytes - known.memory["other"] == said["peak_bytes"]
