@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,25 @@ def read_facts(folder: Path) -> ModelFacts:
         UserError: no config, a damaged one, no usable weights.
     """
     config = read_json(folder / "config.json", "This is not a model folder: it has no config.json.")
+    names = {path.name for path in folder.iterdir()}
+    return facts_of(folder, config, tensor_headers(folder), names, _tokenizer_config(folder))
+
+
+def facts_of(
+    folder: Path,
+    config: dict[str, Any],
+    headers: Mapping[str, Mapping[str, Any]],
+    names: Collection[str],
+    tokenizer_config: Mapping[str, Any],
+) -> ModelFacts:
+    """Facts from a model's parts, wherever they were read.
+
+    Args:
+        headers: name -> {shape, data_offsets, ...} of every tensor.
+        names: of the files beside them.
+    """
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     assert isinstance(text, dict)
-    headers = tensor_headers(folder)
-    names = {path.name for path in folder.iterdir()}
     return ModelFacts(
         folder=folder,
         architecture=_architecture(config),
@@ -62,8 +78,8 @@ def read_facts(folder: Path) -> ModelFacts:
         num_layers=number(text, "num_hidden_layers", "n_layer"),
         hidden_size=number(text, "hidden_size", "n_embd"),
         vocab_size=number(text, "vocab_size"),
-        has_tokenizer=bool(names & {"tokenizer.json", "tokenizer.model", "vocab.json"}),
-        has_chat_template="chat_template.jinja" in names or "chat_template" in _tokenizer_config(folder),
+        has_tokenizer=not {"tokenizer.json", "tokenizer.model", "vocab.json"}.isdisjoint(names),
+        has_chat_template="chat_template.jinja" in names or "chat_template" in tokenizer_config,
         config=config,
         shapes=measure({name: header["shape"] for name, header in headers.items()}, config),
     )

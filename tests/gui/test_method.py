@@ -15,10 +15,12 @@ from studio.gui.method_page.method_card import MethodCard
 from studio.gui.method_page.page import MethodPage
 from studio.gui.window import Window
 from studio.methods import METHODS
+from studio.models.source import starter_model
 from studio.project.folder import Project
 from studio.project.override import read_override
 from studio.project.run_keeping import read_notes
 from tests.gui.samples import FEW_STEPS
+from tests.helpers.hub_server import Hub, serve
 
 MB = 1_000_000
 
@@ -186,3 +188,24 @@ def test_a_model_that_vanished_is_said_and_others_can_be_chosen(
     page.bar.buttons["model"].click()
     assert page.wizard.current == "model" and not page.foot.on_button.isEnabled()
     assert "is not there" in page.foot.reason.text.text()
+
+
+def test_a_model_on_the_hub_is_forecast_before_it_is_downloaded(
+    qtbot: QtBot, page: MethodPage, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    files = {path.name: path.read_bytes() for path in starter_model().iterdir()}
+    with serve(Hub("org/tiny", files)) as hub:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        context.session.edit("model.source=org/tiny", label="Model")
+        page.bar.buttons["model"].click()
+        qtbot.waitUntil(lambda: page.forecasts.facts is not None, timeout=20_000)
+        qtbot.waitUntil(lambda: page.forecasts.chosen is not None)
+        assert context.session.facts is None and "come over before training starts" in page.model.place.text()
+        page.model.get.click()
+        qtbot.waitUntil(lambda: context.session.facts is not None, timeout=30_000)
+    qtbot.waitUntil(page.model.get.isHidden)

@@ -83,11 +83,13 @@ class CheckStep(QWidget):
         tone = "danger" if problem.is_fatal else "warn"
         self._problems.addWidget(Banner(tone, problem.message, problem.hint, [action]))  # type: ignore[arg-type]
 
+    def _num_rows(self) -> int | None:
+        rows = self._forecasts.rows
+        return self._context.session.num_rows or (rows.count if rows else None)
+
     def _show_summary(self, spec: RunSpec) -> None:
         _clear(self._lines)
-        for at, (title, value) in enumerate(
-            summary_lines(spec, self._forecasts.chosen, self._context.session.num_rows)
-        ):
+        for at, (title, value) in enumerate(summary_lines(spec, self._forecasts.chosen, self._num_rows())):
             self._lines.addWidget(Text(title, "body", "text2"), at, 0)
             self._lines.addWidget(Elided(value, "body_strong"), at, 1)
 

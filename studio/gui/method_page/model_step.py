@@ -12,6 +12,7 @@ from studio.gui.figures import count, gigabytes, short_count
 from studio.gui.forms import SpecForm
 from studio.gui.icons import Icon
 from studio.gui.method_page.check_step import model_words
+from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.models_page.downloads import downloads_of
 from studio.models.facts import ModelFacts
 from studio.spec.places import STARTER, model_path
@@ -26,9 +27,9 @@ class ModelStep(QWidget):
 
     pick_wanted = Signal()
 
-    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
+    def __init__(self, context: Context, forecasts: Forecasts, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._context = context
+        self._context, self._forecasts = context, forecasts
         self._downloads = downloads_of(context)
         self.name = Elided("", "heading")
         self.place = Text("", "small", "text2", wrap=True)
@@ -50,10 +51,10 @@ class ModelStep(QWidget):
         session = self._context.session
         if session.spec is None:
             return
-        source, facts = session.spec.model.source, session.facts
+        source = session.spec.model.source
         self.name.say(model_words(source))
         self.pick.setText("Choose another model" if source.strip() else "Choose a model")
-        self._show_facts(facts)
+        self._show_facts(self._forecasts.facts)
         self._show_problems(problems)
         self._show_download()
         if self.form is None or self.form.session is not session:
@@ -111,7 +112,8 @@ class ModelStep(QWidget):
         _clear(self._facts)
         if facts is None:
             return
-        self.place.say(str(facts.folder))
+        if self._context.session.facts is not None:
+            self.place.say(str(facts.folder))
         self._badges.addWidget(_tokenizer_badge(facts))
         self._badges.addWidget(_template_badge(facts))
         self._badges.addStretch(1)
@@ -144,7 +146,10 @@ class ModelStep(QWidget):
         if far is not None:
             self.place.say(far.words(), "danger" if far.state == "failed" else "text2")
         elif is_missing:
-            self.place.say("Not on this computer yet. It is downloaded before training starts, or now.", "text2")
+            facts = self._forecasts.facts
+            size = f" {gigabytes(facts.weight_bytes)} come over before training starts, or now." if facts else ""
+            problem = self._forecasts.remote.problem
+            self.place.say(f"Not on this computer yet.{size} {problem}".strip(), "warn" if problem else "text2")
 
     def _on_get(self) -> None:
         spec = self._context.session.spec

@@ -96,7 +96,11 @@ class MethodPage(PageWidget):
         context, forecasts = self.context, self.forecasts
         self.plans = [PlanColumn(context, forecasts, self.own_settings)]
         self.plans += [PlanColumn(context, forecasts) for _ in range(2)]
-        self.goal, self.model, self.data = GoalStep(context), ModelStep(context), DataStep(context, forecasts)
+        self.goal, self.model, self.data = (
+            GoalStep(context),
+            ModelStep(context, forecasts),
+            DataStep(context, forecasts),
+        )
         self.method = MethodStep(context, forecasts, self.plans[0])
         self.settings = SettingsStep(context, forecasts, self.plans[1])
         self.check = CheckStep(context, forecasts, self.plans[2])

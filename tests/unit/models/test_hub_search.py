@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import pytest
 
 from studio.errors import UserError
 from studio.models import hub_place
+from studio.models.facts import read_facts
+from studio.models.hub_facts import fetch_facts
 from studio.models.hub_search import name_in, offer, page_of, search
 from studio.models.hub_token import forget_token, has_keyring, keep_token, kept_token
+from studio.models.source import starter_model
 from tests.helpers.hub_server import Hub, serve
 from tests.unit.models.test_hub import a_repository
 
@@ -150,3 +154,14 @@ def test_the_cache_is_where_the_library_has_it(monkeypatch: pytest.MonkeyPatch) 
     assert hub_place.cache_dir() == Path("/somewhere/hub")
     monkeypatch.setenv("HF_HUB_CACHE", "/elsewhere")
     assert hub_place.cache_dir() == Path("/elsewhere")
+
+
+def test_facts_are_known_before_anything_is_downloaded(hub: Hub, tmp_path: Path) -> None:
+    starter = starter_model()
+    hub.files = {path.name: path.read_bytes() for path in starter.iterdir()}
+    found, here = fetch_facts("org/Small-Chat"), read_facts(starter)
+    assert replace(found, folder=here.folder) == here
+    assert not (tmp_path / "cache").exists()  # a model that was looked at is no unfinished download
+    del hub.files["config.json"]
+    with pytest.raises(UserError, match="no config"):
+        fetch_facts("org/Small-Chat")
