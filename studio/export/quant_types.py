@@ -18,6 +18,7 @@ class QuantType:
         summary: what is given up, one sentence.
         least_agreement: share of next tokens that must be the tuned model's.
         most_kl: mean Kullback-Leibler divergence from the tuned model that is let pass, nats.
+        is_common: whether it is among the few that a person is offered first.
     """
 
     name: str
@@ -26,6 +27,7 @@ class QuantType:
     summary: str
     least_agreement: float
     most_kl: float
+    is_common: bool = False
 
 
 # Bounds are wide: they tell a broken file (agreement near zero, divergence of several nats) from a coarse one. Small
@@ -33,21 +35,21 @@ class QuantType:
 _TYPES = (
     QuantType("F32", 0, 32.0, "Exact, four bytes a weight.", 0.98, 0.005),
     QuantType("BF16", 32, 16.0, "Exact for models trained in bfloat16.", 0.97, 0.01),
-    QuantType("F16", 1, 16.0, "As good as exact; runs everywhere.", 0.97, 0.01),
-    QuantType("Q8_0", 7, 8.5, "Hard to tell from exact, half the size of F16.", 0.95, 0.03),
-    QuantType("Q6_K", 18, 6.56, "Very close.", 0.90, 0.06),
-    QuantType("Q5_K_M", 17, 5.7, "Close, a good choice when there is room.", 0.85, 0.12),
+    QuantType("F16", 1, 16.0, "As good as exact; runs everywhere.", 0.97, 0.01, is_common=True),
+    QuantType("Q8_0", 7, 8.5, "Hard to tell from exact, half the size of F16.", 0.95, 0.03, is_common=True),
+    QuantType("Q6_K", 18, 6.56, "Very close.", 0.90, 0.06, is_common=True),
+    QuantType("Q5_K_M", 17, 5.7, "Close, a good choice when there is room.", 0.85, 0.12, is_common=True),
     QuantType("Q5_K_S", 16, 5.53, "Close.", 0.85, 0.12),
     QuantType("Q5_1", 9, 6.0, "An older layout; Q5_K_M is better.", 0.85, 0.12),
     QuantType("Q5_0", 8, 5.5, "An older layout; Q5_K_S is better.", 0.85, 0.12),
-    QuantType("Q4_K_M", 15, 4.85, "The usual choice: small, little is lost.", 0.75, 0.3),
+    QuantType("Q4_K_M", 15, 4.85, "The usual choice: small, little is lost.", 0.75, 0.3, is_common=True),
     QuantType("Q4_K_S", 14, 4.6, "A little smaller than Q4_K_M.", 0.75, 0.3),
     QuantType("IQ4_NL", 25, 4.5, "Small; better than Q4_K_S for some models.", 0.75, 0.3),
     QuantType("IQ4_XS", 30, 4.3, "Smallest of the four-bit types.", 0.75, 0.3),
     QuantType("Q4_1", 3, 5.0, "An older layout; Q4_K_M is better.", 0.70, 0.4),
     QuantType("Q4_0", 2, 4.55, "An older layout that runs fast on some phones.", 0.70, 0.4),
     QuantType("Q3_K_L", 13, 4.1, "Something is lost.", 0.55, 0.8),
-    QuantType("Q3_K_M", 12, 3.75, "Something is lost; for large models.", 0.55, 0.8),
+    QuantType("Q3_K_M", 12, 3.75, "Something is lost; for large models.", 0.55, 0.8, is_common=True),
     QuantType("Q3_K_S", 11, 3.45, "Much is lost in small models.", 0.45, 1.2),
     QuantType("IQ3_M", 27, 3.7, "Something is lost; for large models.", 0.55, 0.8),
     QuantType("IQ3_S", 26, 3.45, "Much is lost in small models.", 0.45, 1.2),

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from studio.gui.controls.bars import track_colour
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box
-from studio.gui.playground_page.sources import Stop
+from studio.gui.sources import Stop
 from studio.gui.theme import tokens
 
 _MARGIN = 9

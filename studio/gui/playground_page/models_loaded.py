@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.gui.context import Context
 from studio.gui.playground_page.chat import BASE, TUNED, Chat
-from studio.gui.playground_page.sources import Source, Stop, base_arguments
+from studio.gui.sources import Source, Stop, base_arguments
 
 _ABSENT = "is not on this computer yet. Loading it downloads it."
 

@@ -21,7 +21,7 @@ from studio.gui.playground_page.history import History
 from studio.gui.playground_page.models_loaded import Models
 from studio.gui.playground_page.prompt_dialog import PromptDialog
 from studio.gui.playground_page.sampling_card import SamplingCard
-from studio.gui.playground_page.sources import Ideas, Source, find_ideas, find_sources, of_file
+from studio.gui.sources import Ideas, Source, find_ideas, find_sources, of_file
 from studio.gui.tasks import Control
 from studio.project.conversations import Conversation
 from studio.project.runs import Run

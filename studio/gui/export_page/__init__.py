@@ -1,0 +1,1 @@
+"""The Export page: what as, how small, where, how far, and whether the file is the model."""
