@@ -87,7 +87,7 @@ class Details(Card):
         return column
 
     def _button(self, key: str, words: str, icon: Icon, *, quiet: bool = False) -> Button:
-        button = Button(words, "quiet" if quiet else "secondary", icon=icon, compact=quiet)
+        button = Button(words, "quiet" if quiet else "secondary", icon=icon, compact=quiet, parent=self)
         button.setSizePolicy(
             QSizePolicy.Policy.Minimum if quiet else QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed
         )

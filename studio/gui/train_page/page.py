@@ -230,7 +230,7 @@ class TrainPage(PageWidget):
 
     def _refresh(self) -> None:
         watch = self.watch
-        if watch is None or not watch.is_ready or self.view is None or not self.isVisible():
+        if watch is None or not watch.is_ready or self.view is None:
             return
         self.steering.notice()
         self._set_header(watch)
