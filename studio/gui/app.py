@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 
 from studio.gui.context import Context
 from studio.gui.theme import Theme, theme
+from studio.gui.warming import warm_up
 from studio.gui.window import Window
 
 
@@ -47,6 +48,7 @@ def start(application: QApplication, project: Path | None = None) -> Window:
     window.restore(project)
     window.show()
     context.machine.start()
+    warm_up(context)
     return window
 
 

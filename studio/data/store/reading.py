@@ -51,7 +51,7 @@ class RowStore:
         import duckdb  # heavy
 
         self.folder = folder
-        self._base = duckdb.connect(config={"threads": 2})
+        self._base: duckdb.DuckDBPyConnection | None = duckdb.connect(config={"threads": 2})
         # Footers of a store of many parts are read once, not for each page.
         self._base.execute("SET parquet_metadata_cache = true")
         self._starts: list[int] = []
@@ -136,8 +136,10 @@ class RowStore:
         return None if found is None or found[0] is None else int(found[0])
 
     def close(self) -> None:
-        """Let go of the files."""
-        self._base.close()
+        """Let go of the files; nothing can be read any more."""
+        if self._base is not None:
+            self._base.close()
+            self._base = None  # a connection that outlives the interpreter is reported as a leak on stderr
 
     def _select(self, what: str, ordinals: Sequence[int]) -> list[tuple[Any, ...]]:
         parts = sorted({bisect.bisect_right(self._starts, ordinal) - 1 for ordinal in ordinals} - {-1})
@@ -176,4 +178,6 @@ class RowStore:
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of the calling thread's own, on the same database."""
+        if self._base is None:
+            raise UserError("The rows are closed.")
         return self._base.cursor()

@@ -11,7 +11,7 @@ from studio.data.store.reading import RowStore
 from studio.data.store.view import Rows, Split
 from studio.errors import Cancelled
 from studio.gui.context import Context
-from studio.gui.data_page.work import Opened, Summary, gather, load_tokenizer, open_head, open_store, stamp_of
+from studio.gui.data_page.work import Gathered, Opened, Summary, gather, load_tokenizer, open_head, open_store, stamp_of
 from studio.gui.tasks import JobTask, Task
 from studio.models.tokenizer import ChatTokenizer
 from studio.protocol import events
@@ -209,12 +209,10 @@ class DataFeed(QObject):
             self._is_stale = True
             return
         self._is_stale = False
-        thorough = self._job is None or self.store.is_complete
-        self._gathering = self._run(
-            gather, self.store, self.rows, self._lengths, self.split, thorough, on_done=self._on_gathered
-        )
+        before = (self.rows, self.summary) if self.rows is not None and self.summary is not None else None
+        self._gathering = self._run(gather, self.store, before, self._lengths, self.split, on_done=self._on_gathered)
 
-    def _on_gathered(self, found: tuple[Rows, Summary]) -> None:
+    def _on_gathered(self, found: Gathered) -> None:
         self._gathering = None
         self.rows, self.summary = found
         self.grown.emit()

@@ -118,16 +118,16 @@ class FindingsCard(Card):
         self.foot.addWidget(self._foot_words, 1)
         self.body.addLayout(self.foot)
         self._shown: tuple[object, ...] | None = None
-        self.show_summary(None, is_imported=False)
+        self.show_summary(None)
 
-    def show_summary(self, summary: Summary | None, *, is_imported: bool) -> None:
+    def show_summary(self, summary: Summary | None) -> None:
         """Show what was found; skeletons until all rows were looked at."""
-        known = summary if is_imported else None
-        key = (known is None, *(known.findings if known else ()))
+        found = summary.findings if summary is not None else None
+        key = (found is None, *(found or ()))
         if key != self._shown:
             self._shown = key
-            self._fill(known.findings if known else None)
-        self._say_foot(known)
+            self._fill(found)
+        self._say_foot(summary)
 
     def _fill(self, found: list[Finding] | None) -> None:
         while (item := self.scroller.column.takeAt(0)) is not None:

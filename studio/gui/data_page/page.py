@@ -255,7 +255,7 @@ class DataPage(PageWidget):
         facts = self.context.session.facts
         limit = self.feed.split.max_length
         self.length_card.show_summary(self.feed.summary, limit, facts.context_length if facts else 0, self._waits_for())
-        self.findings_card.show_summary(self.feed.summary, is_imported=self.feed.is_imported)
+        self.findings_card.show_summary(self.feed.summary)
 
     def _waits_for(self) -> str:
         """Why lengths are not being counted."""

@@ -53,10 +53,17 @@ class Opened:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the side of the page shows: sums, findings, and rows by length (`counts` in equal steps from 0 to `top`)."""
+    """What the side of the page shows.
+
+    Attributes:
+        figures: sums.
+        findings: None until all rows are imported.
+        counts: rows by length, in equal steps from 0 to `top` tokens.
+        lengths: for the plan; None until all are counted.
+    """
 
     figures: Figures
-    findings: list[Finding]
+    findings: list[Finding] | None
     counts: npt.NDArray[np.int64]
     top: int
     lengths: RowLengths | None
@@ -92,28 +99,32 @@ def open_store(control: Control, folder: Path) -> RowStore:
     return RowStore(folder)
 
 
-def gather(
-    control: Control, store: RowStore, before: Rows | None, lengths: Path | None, split: Split, thorough: bool
-) -> tuple[Rows, Summary]:
+Gathered = tuple[Rows, Summary]
+
+
+def gather(control: Control, store: RowStore, before: Gathered | None, lengths: Path | None, split: Split) -> Gathered:
     """Figures of all rows there are by now.
 
     Args:
-        before: what was gathered last, so that columns that did not grow are not read again.
-        thorough: look for findings too; for a store that is complete.
+        before: what was gathered last of this store: what did not change since is not made again.
     """
     store.refresh()
-    columns = before.columns if before and len(before.columns) == store.num_rows else store.columns()
+    is_as_long = before is not None and before[0].num_rows == store.num_rows
+    columns = before[0].columns if before is not None and is_as_long else store.columns()
     counted = read_lengths(lengths) if lengths else Rows(columns).lengths
     rows = Rows(columns, counted[: len(columns)], store.counted, split)
-    return rows, summarise(rows, thorough=thorough)
+    found = None
+    if store.is_complete:
+        is_same = before is not None and is_as_long and before[0].split == split and before[0].counted == rows.counted
+        found = before[1].findings if before is not None and is_same else None
+        found = findings(rows) if found is None else found
+    return rows, _summary(rows, found)
 
 
-def summarise(rows: Rows, *, thorough: bool) -> Summary:
-    """The summary of some rows."""
+def _summary(rows: Rows, found: list[Finding] | None) -> Summary:
     sums = figures(rows)
     good = rows.lengths["length"][rows.lengths["length"] >= 0]
     top = _top(sums.longest, rows.split.max_length, good)
-    found = findings(rows) if thorough else []
     return Summary(sums, found, bins(good, top, NUM_BINS), top, _row_lengths(rows, good))
 
 

@@ -1,0 +1,160 @@
+"""A file of a million rows in the real window: first rows, scrolling, search, sort, and the longest block of its loop.
+
+Run: `python -m tests.bench.rows [--rows 1000000]`. It prints; it asserts nothing. The import and the counting of tokens
+run in a process of their own, as in the program; times of the window are taken in its own event loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QElapsedTimer, QEventLoop, Qt, QTimer
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.data import _write_rows as write_rows
+
+_COUNTED_SECONDS = 60
+
+
+class Loop:
+    """Measures the longest time between two turns of the event loop."""
+
+    def __init__(self) -> None:
+        self._clock = QElapsedTimer()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(2)
+        self._timer.timeout.connect(self._on_turn)
+        self.longest_ms = 0.0
+        self._clock.start()
+        self._timer.start()
+
+    def _on_turn(self) -> None:
+        self.longest_ms = max(self.longest_ms, self._clock.nsecsElapsed() / 1e6)
+        self._clock.restart()
+
+    def take(self) -> float:
+        """The longest since the last call."""
+        longest, self.longest_ms = self.longest_ms, 0.0
+        return longest
+
+
+def wait(until: Callable[[], bool], seconds: float = 300) -> float:
+    """Let the window live until something is so; how long that took, in milliseconds."""
+    started = time.perf_counter()
+    loop = QEventLoop()
+    timer = QTimer()
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.setInterval(1)
+    timer.timeout.connect(lambda: loop.quit() if until() or time.perf_counter() - started > seconds else None)
+    timer.start()
+    loop.exec()
+    return 1000 * (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TUNESMITH_HOME"] = f"{folder}/home"
+        table = Table("what", "measured", "budget", title=f"{options.rows:,} rows, {os.cpu_count()} processor cores")
+        for row in _measure(Path(folder), options.rows):
+            table.add_row(*row)
+        Console().print(table)
+
+
+def _measure(folder: Path, count: int) -> list[tuple[str, str, str]]:
+    from studio.data.store.view import Query
+    from studio.gui.app import make_application, make_window
+    from studio.gui.context import Context
+    from studio.project.folder import Project
+    from studio.spec.fresh import fresh_spec
+
+    path = folder / "million.jsonl"
+    write_rows(path, count)
+    project = Project.create(folder / "p", fresh_spec(model="starter", data=str(path), project=folder / "p"))
+    application = make_application(["bench"])
+    context = Context(application)
+    window = make_window(context)
+    window.show()
+    window.open_project(project.folder)
+    wait(lambda: context.session.facts is not None)
+    loop = Loop()
+    window.show_page("data")
+    page = window.page("data")
+    card, feed = page.table_card, page.feed  # type: ignore[attr-defined]
+    results: list[tuple[str, str, str]] = []
+
+    def say(what: str, milliseconds: float, budget: str) -> None:
+        results.append((what, f"{milliseconds:,.1f} ms", budget))
+        print(what, results[-1][1], flush=True)
+
+    say("first page shown", wait(lambda: card.model.rowCount() > 0 and card.model.line(0) is not None), "150 ms")
+    say("  longest block meanwhile", loop.take(), "50 ms")
+    imported = wait(lambda: feed.is_imported and card.model.rowCount() == count)
+    results.append(("import in the background", f"{imported / 1000:,.1f} s", ""))
+    say("  longest block meanwhile", loop.take(), "50 ms")
+    counting = time.perf_counter()
+    wait(lambda: feed.progress is None, _COUNTED_SECONDS)
+    counted = len(feed.rows.lengths) / (time.perf_counter() - counting)
+    results.append(("tokens of rows counted", f"{counted:,.0f} rows/s", ""))
+    say("  longest block meanwhile", loop.take(), "50 ms")
+    feed.cancel_import()
+    wait(lambda: False, 2)
+    loop.take()
+
+    jumps = [_jump(card, at) for at in random.Random(1).sample(range(count - 100), 40)]
+    say("scroll jump, median", statistics.median(jumps), "16 ms")
+    say("scroll jump, longest", max(jumps), "")
+    for what, query in (
+        ("search, many finds", Query("river city")),
+        ("search, one find", Query(f" {count // 2 + 1}?")),
+        ("sort by tokens", Query(sort="tokens", descending=True)),
+        ("sort by first message", Query(sort="first")),
+        ("filter: repeats", Query(filter="repeats")),
+    ):
+        say(what, _ask(card, query), "200 ms")
+    card.ask(Query(sort="tokens"))
+    wait(lambda: card._selecting is None)
+    jumps = [_jump(card, at) for at in random.Random(2).sample(range(card.model.rowCount() - 100), 40)]
+    say("scroll jump in sorted rows, median", statistics.median(jumps), "16 ms")
+    say("longest block of all that", loop.take(), "50 ms")
+    window.close()
+    context.tasks.close()
+    return results
+
+
+def _jump(card: object, row: int) -> float:
+    """From the jump to painted words."""
+    model, table = card.model, card.table  # type: ignore[attr-defined]
+    started = time.perf_counter()
+    table.scrollTo(model.index(row, 0), table.ScrollHint.PositionAtTop)
+    table.viewport().repaint()
+    wait(lambda: model.line(row) is not None)
+    table.viewport().repaint()
+    return 1000 * (time.perf_counter() - started)
+
+
+def _ask(card: object, query: object) -> float:
+    """From asking to the first page of the answer."""
+    started = time.perf_counter()
+    card.ask(query)  # type: ignore[attr-defined]
+    wait(lambda: card._selecting is None)  # type: ignore[attr-defined]
+    wait(lambda: card.model.rowCount() == 0 or card.model.line(0) is not None)  # type: ignore[attr-defined]
+    return 1000 * (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()
