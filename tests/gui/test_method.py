@@ -156,7 +156,7 @@ def test_start_makes_a_run_and_leads_to_train(
     qtbot.keyClick(page.foot.on_button, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: bool(starter_project.runs()), timeout=60_000)
     run = starter_project.runs()[0]
-    qtbot.waitUntil(lambda: page._starting is None, timeout=60_000)
+    qtbot.waitUntil(lambda: not page.starter.is_busy, timeout=60_000)
     assert read_override(run) is None
     qtbot.waitUntil(lambda: run.state().status in ("done", "failed"), timeout=120_000)
     assert run.state().status == "done"
@@ -172,7 +172,7 @@ def test_an_override_is_recorded_in_the_run(
     page.foot.on_button.click()
     assert page.wizard.current == "check" and page.wizard.is_overridden(page.situation)
     page.foot.on_button.click()
-    qtbot.waitUntil(lambda: page._starting is None and bool(starter_project.runs()), timeout=60_000)
+    qtbot.waitUntil(lambda: not page.starter.is_busy and bool(starter_project.runs()), timeout=60_000)
     run = starter_project.runs()[0]
     found = read_override(run)
     assert found is not None and found.limit_bytes == 300 * MB and "missing" in found.reason

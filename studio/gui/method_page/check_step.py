@@ -12,6 +12,7 @@ from studio.gui.context import Context
 from studio.gui.controls import Banner, Card, Elided, ScrollColumn, Text
 from studio.gui.figures import UNKNOWN, count, duration, gigabytes, rate
 from studio.gui.method_page.forecasts import Forecasts
+from studio.gui.method_page.layouts import clear
 from studio.gui.method_page.plan import PlanColumn
 from studio.methods import METHODS
 from studio.optimizers import OPTIMIZERS
@@ -68,7 +69,7 @@ class CheckStep(QWidget):
         self._show_summary(spec)
 
     def _show_problems(self, problems: tuple[Problem, ...], shortage: str, *, is_overridden: bool) -> None:
-        _clear(self._problems)
+        clear(self._problems)
         for problem in sorted(problems, key=lambda found: not found.is_fatal):
             self._add(problem)
         if shortage:
@@ -88,7 +89,7 @@ class CheckStep(QWidget):
         return self._context.session.num_rows or (rows.count if rows else None)
 
     def _show_summary(self, spec: RunSpec) -> None:
-        _clear(self._lines)
+        clear(self._lines)
         for at, (title, value) in enumerate(summary_lines(spec, self._forecasts.chosen, self._num_rows())):
             self._lines.addWidget(Text(title, "body", "text2"), at, 0)
             self._lines.addWidget(Elided(value, "body_strong"), at, 1)
@@ -125,10 +126,3 @@ def _time(forecast: Forecast | None) -> str:
     if forecast is None or forecast.run_seconds is None:
         return f"{UNKNOWN}; measured in the first minute"
     return f"about {duration(forecast.run_seconds)}"
-
-
-def _clear(layout: QVBoxLayout | QGridLayout) -> None:
-    while (item := layout.takeAt(0)) is not None:
-        if (widget := item.widget()) is not None:
-            widget.hide()
-            widget.deleteLater()

@@ -16,6 +16,7 @@ from studio.gui.forms import SpecForm
 from studio.gui.forms.editors import ChoiceEditor
 from studio.gui.icons import Icon
 from studio.gui.method_page.forecasts import Forecasts
+from studio.gui.method_page.layouts import clear
 from studio.gui.tasks import Control
 from studio.spec.fields import FieldFacts
 
@@ -96,10 +97,7 @@ class DataStep(QWidget):
         self.form.show_problems(problems)
 
     def _show_problems(self, problems: tuple[Problem, ...]) -> None:
-        while (item := self._problems.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear(self._problems)
         for problem in problems:
             if problem.path == "data.path" and problem.is_fatal:
                 self._problems.addWidget(Banner("danger", problem.message, problem.hint))

@@ -12,6 +12,7 @@ from studio.gui.controls import Button, Card, Check, Hairline, Text
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.figures import gigabytes
 from studio.gui.icons import paint_icon
+from studio.gui.method_page.layouts import clear
 from studio.gui.method_page.verdict import look, words
 from studio.gui.theme import tokens
 from studio.gui.tokens import RADIUS_BOX
@@ -99,7 +100,8 @@ class FitCard(Card):
         """Show what can be given up; ticks stay on rungs that are the same."""
         if [row.rung for row in self.rows] != list(rungs):
             on = {row.rung.settings for row in self.rows if row.check.isChecked()}
-            self._clear()
+            self.rows = []
+            clear(self._column)
             for rung in rungs:
                 self._add(rung, is_on=rung.settings in on)
         self.nothing.say(
@@ -129,10 +131,3 @@ class FitCard(Card):
         row.check.toggled.connect(lambda _: self.ticked.emit(self.settings()))
         self.rows.append(row)
         self._column.addWidget(row)
-
-    def _clear(self) -> None:
-        self.rows = []
-        while (item := self._column.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()

@@ -9,6 +9,7 @@ from studio.gui.context import Context
 from studio.gui.controls import Banner, Card, ScrollColumn, Text
 from studio.gui.forms.editors import as_text, in_words
 from studio.gui.method_page.choice_card import ChoiceCard, choose
+from studio.gui.method_page.layouts import clear
 from studio.spec.fields import describe
 from studio.spec.goals import GOALS, Goal, Proposal
 from studio.spec.presets import proposals
@@ -55,17 +56,11 @@ class GoalStep(QWidget):
         shown = (goal, proposals(goal, spec) if goal else (), spec)
         if shown != self._shown:
             self._shown = shown
-            self._clear()
+            clear(self._side)
             self._side.addWidget(_explained(goal, spec))
             if goal is not None and goal.caution:
                 self._side.addWidget(Banner("warn", "Know beforehand", goal.caution))
             self._side.addStretch(1)
-
-    def _clear(self) -> None:
-        while (item := self._side.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
 
 
 def _explained(goal: Goal | None, spec: RunSpec) -> Card:

@@ -13,6 +13,7 @@ from studio.gui.forms import SpecForm
 from studio.gui.icons import Icon
 from studio.gui.method_page.check_step import model_words
 from studio.gui.method_page.forecasts import Forecasts
+from studio.gui.method_page.layouts import clear
 from studio.gui.models_page.downloads import downloads_of
 from studio.models.facts import ModelFacts
 from studio.spec.places import STARTER, model_path
@@ -108,8 +109,8 @@ class ModelStep(QWidget):
         self._downloads.finished.connect(self._on_finished)
 
     def _show_facts(self, facts: ModelFacts | None) -> None:
-        _clear(self._badges)
-        _clear(self._facts)
+        clear(self._badges)
+        clear(self._facts)
         if facts is None:
             return
         if self._context.session.facts is not None:
@@ -127,7 +128,7 @@ class ModelStep(QWidget):
             self._facts.setColumnStretch(at, 1)
 
     def _show_problems(self, problems: tuple[Problem, ...]) -> None:
-        _clear(self._problems)
+        clear(self._problems)
         for problem in problems:
             tone = "danger" if problem.is_fatal else "warn"
             self._problems.addWidget(Banner(tone, problem.message, problem.hint))  # type: ignore[arg-type]
@@ -186,12 +187,3 @@ def _lines(facts: ModelFacts) -> list[tuple[str, str]]:
         ("Vocabulary", f"{count(facts.vocab_size)} tokens" if facts.vocab_size else ""),
     ]
     return [(title, value) for title, value in lines if value]
-
-
-def _clear(layout: QGridLayout | QHBoxLayout | QVBoxLayout) -> None:
-    while (item := layout.takeAt(0)) is not None:
-        if (inner := item.layout()) is not None:
-            _clear(inner)  # type: ignore[arg-type]
-        if (widget := item.widget()) is not None:
-            widget.hide()
-            widget.deleteLater()

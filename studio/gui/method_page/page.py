@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from studio.errors import UserError
 from studio.gui.context import Context
 from studio.gui.controls import EmptyState, States
-from studio.gui.figures import gigabytes
-from studio.gui.files import ask_file
 from studio.gui.icons import Icon
 from studio.gui.method_page.check_step import CheckStep
 from studio.gui.method_page.data_step import DataStep
+from studio.gui.method_page.edits import DraftEdits
 from studio.gui.method_page.foot import Foot
 from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.method_page.goal_step import GoalStep
@@ -21,17 +17,11 @@ from studio.gui.method_page.method_step import MethodSettings, MethodStep
 from studio.gui.method_page.model_step import ModelStep
 from studio.gui.method_page.plan import PlanColumn
 from studio.gui.method_page.settings_step import SettingsStep
+from studio.gui.method_page.starting import RunStarter
 from studio.gui.method_page.steps import StepBar
 from studio.gui.method_page.verdict import shortage
-from studio.gui.models_page.use import use_model
 from studio.gui.page import Command, PageWidget
-from studio.gui.tasks import Task
 from studio.methods import METHODS
-from studio.project.override import record_override
-from studio.project.runs import Run
-from studio.spec.fields import assignment
-from studio.spec.fresh import place_data
-from studio.spec.presets import assignments
 from studio.spec.wizard import STEPS, TITLES, Situation, StepKey, Wizard, problems_at, step_of
 
 
@@ -43,7 +33,8 @@ class MethodPage(PageWidget):
         self.wizard = Wizard()
         self.situation = Situation()
         self._project: object = None
-        self._starting: Task | None = None
+        self.starter = RunStarter(context, self)
+        self.edits = DraftEdits(context, self, self.refresh)
         self.forecasts = Forecasts(context, self)
         self.bar = StepBar()
         self.foot = Foot()
@@ -77,7 +68,7 @@ class MethodPage(PageWidget):
         if self.context.session.spec is None:
             return []
         steps = [Command(f"Step: {TITLES[key]}", lambda key=key: self._on_step(key), group="Method") for key in STEPS]  # type: ignore[misc]
-        return [*steps, Command("Choose a model", self._pick_model, group="Method")]
+        return [*steps, Command("Choose a model", self.edits.pick_model, group="Method")]
 
     def lead_to(self, path: str) -> None:
         """Show the step at which a setting is chosen, with the focus in its field."""
@@ -131,12 +122,19 @@ class MethodPage(PageWidget):
         self.foot.back.connect(lambda: self._go(self.wizard.back()))
         self.foot.on.connect(self._on_continue)
         self.foot.anyway.connect(self._on_anyway)
-        self.foot.cancelled.connect(self._on_cancelled)
-        self.goal.chosen.connect(self._on_goal)
-        self.method.chosen.connect(self._on_method)
-        self.model.pick_wanted.connect(self._pick_model)
-        self.data.pick_wanted.connect(self._pick_data)
+        self.goal.chosen.connect(self.edits.choose_goal)
+        self.method.chosen.connect(self.edits.choose_method)
+        self.model.pick_wanted.connect(self.edits.pick_model)
+        self.data.pick_wanted.connect(self.edits.pick_data)
         self.check.led.connect(self.lead_to)
+        self._connect_starter()
+
+    def _connect_starter(self) -> None:
+        self.foot.cancelled.connect(self.starter.cancel)
+        self.starter.progressed.connect(self._on_starting)
+        self.starter.ended.connect(self._on_starting_ended)
+        self.starter.started.connect(lambda: self.context.navigate("train"))
+        self.starter.refused.connect(self.lead_to)
 
     def _connect_session(self) -> None:
         session = self.context.session
@@ -188,7 +186,7 @@ class MethodPage(PageWidget):
         self.bar.show_steps(self.wizard.steps(self.situation))
         self.steps.show_state(self.wizard.current)
         self._refresh_step()
-        if self._starting is None:
+        if not self.starter.is_busy:
             gate = self.wizard.gate(self.situation)
             self.foot.show_gate(
                 gate, is_first=self.wizard.current == STEPS[0], is_last=self.wizard.current == STEPS[-1]
@@ -246,78 +244,15 @@ class MethodPage(PageWidget):
     def _on_anyway(self) -> None:
         self._go(self.wizard.override(self.situation))
 
-    def _on_goal(self, key: str) -> None:
-        session = self.context.session
-        assert session.spec is not None
-        self._edit(*assignments(key, session.spec, session.num_rows), label="Goal")
-
-    def _on_method(self, key: str) -> None:
-        self._edit(assignment("method.key", key), label="Method")
-
-    def _edit(self, *settings: str, label: str) -> None:
-        try:
-            self.context.session.edit(*settings, label=label)
-        except UserError as error:
-            self.context.notify(error.message, error.hint, "danger")
-            self.refresh()
-
-    def _pick_model(self) -> None:
-        from studio.gui.models_page.picker import pick_model
-
-        source = pick_model(self.context, self)
-        if source is not None:
-            use_model(self.context, source)
-
-    def _pick_data(self) -> None:
-        path = ask_file(self, "Choose a file of rows")
-        project = self.context.session.project
-        if path is not None and project is not None:
-            self._edit(assignment("data.path", place_data(str(path), project.folder)), label="Data")
-
-    # Starting
-
     def start(self) -> None:
         """Start training, if nothing is in the way."""
-        if self._starting is not None or not self.wizard.gate(self.situation).is_open:
-            return
-        self.foot.show_starting("Getting ready")
-        self._starting = self.context.session.start_run(
-            on_made=self._recorder(),
-            on_started=self._on_started,
-            on_error=self._on_refused,
-            on_progress=self._on_progress,
-        )
+        if self.wizard.gate(self.situation).is_open:
+            is_overridden = self.wizard.is_overridden(self.situation)
+            self.starter.start(self.forecasts.chosen if is_overridden else None, self.situation.shortage)
 
-    def _recorder(self) -> Callable[[Run], object] | None:
-        """What keeps the override in the new run's folder; None when nothing is overridden."""
-        chosen = self.forecasts.chosen
-        if chosen is None or not self.wizard.is_overridden(self.situation):
-            return None
-        reason, peak, limit = self.situation.shortage, chosen.peak_bytes, chosen.limit_bytes
-        return lambda run: record_override(run, reason, peak_bytes=peak, limit_bytes=limit)
+    def _on_starting(self, words: str, share: float) -> None:
+        self.foot.show_starting(words, share if share >= 0 else None)
 
-    def _on_progress(self, done: float, total: float, text: str) -> None:
-        words = f"Downloading {text}: {gigabytes(done)} of {gigabytes(total)}" if total else text or "Getting ready"
-        self.foot.show_starting(words, done / total if total else None)
-
-    def _on_started(self, run: Run) -> None:
-        self._end_starting()
-        self.context.navigate("train")
-
-    def _on_refused(self, error: Exception) -> None:
-        self._end_starting()
-        first = error.problems[0] if isinstance(error, UserError) and error.problems else None
-        title = first.message if first else error.message if isinstance(error, UserError) else "Training did not start."
-        hint = first.hint if first else error.hint if isinstance(error, UserError) else str(error)
-        action = ("Look at it", lambda path=first.path: self.lead_to(path)) if first else None
-        self.context.notify(title, hint, "danger", action)
-
-    def _on_cancelled(self) -> None:
-        if self._starting is not None:
-            self._starting.cancel()
-        self._end_starting()
-
-    def _end_starting(self) -> None:
-        self._starting = None
+    def _on_starting_ended(self) -> None:
         self.foot.show_starting(None)
         self.refresh()

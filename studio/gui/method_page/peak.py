@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout
 from studio.gui.controls import Card, Elided, MemoryBar, Text
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.figures import UNKNOWN, duration, gigabytes, plain_gigabytes
+from studio.gui.method_page.layouts import clear
 from studio.gui.method_page.verdict import kind_words
 from studio.gui.theme import tokens
 from studio.planner.forecast import Forecast
@@ -91,10 +92,7 @@ class PeakCard(Card):
                 self._show_legend(self._shown)
 
     def _show_legend(self, forecast: Forecast) -> None:
-        while (item := self._legend.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear(self._legend)
         shown = [(kind, size) for kind, size in forecast.memory.items() if size > 0]
         for at, (kind, size) in enumerate(shown):
             row, column = divmod(at, self._columns)
