@@ -7,6 +7,7 @@ on and off between steps, and what a block leaves behind in the optimizer goes w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -171,6 +172,7 @@ class BlockDriver(Driver):
         self._chooser, self._interval, self._left = chooser, interval, left
         self._layer_of: list[int | None] = list(layer_of or range(len(blocks)))
         self._stand_ins = stand_ins or {}
+        self._turns = [0] * len(blocks)
         self._parked: dict[str, dict[str, Any]] = {}
         # Its own, so that the order of rows and dropout are those of any other method.
         self._generator = torch.Generator().manual_seed(base.seed + 0x115A)
@@ -184,6 +186,8 @@ class BlockDriver(Driver):
             for parameter in block.values():
                 parameter.requires_grad_(False)
         self._chooser.begin(loop)
+        if loop.progress.step == 0:
+            self._warn_of_few_turns()
 
     def before_step(self, number: int, rows: list[Rows]) -> None:
         """Choose anew when it is time."""
@@ -191,6 +195,8 @@ class BlockDriver(Driver):
         if not self.active or (self._interval and (number - 1) % self._interval == 0):
             before = self.active
             self._switch(self._chooser.choose(self._generator))
+            for at in self.active:
+                self._turns[at] += 1
             if self.active != before:
                 self._tell(number)
 
@@ -202,6 +208,7 @@ class BlockDriver(Driver):
             "generator": self._generator.get_state(),
             "noise": self._noise.get_state(),
             "active": self.active,
+            "turns": self._turns,
             "chooser": self._chooser.state(),
             "parked": self._parked,
             "exact": {name: p.detach() for block in trained for name, p in block.items()} if is_short else {},
@@ -214,6 +221,7 @@ class BlockDriver(Driver):
         self._chooser.load_state(state["chooser"])
         self._parked = state["parked"]
         self.active = list(state["active"])
+        self._turns = list(state["turns"])
         for block in (self.always, *(self.blocks[at] for at in self.active)):
             self._make_exact(block, state["exact"])
 
@@ -252,10 +260,31 @@ class BlockDriver(Driver):
 
     def _tell(self, number: int) -> None:
         touched = {self._layer_of[at] for at in self.active}
-        layers = sorted(at for at in touched if at is not None)
         total = 1 + max(at for at in self._layer_of if at is not None)
-        others = bool(self.always) or None in touched
-        self._loop.emit(events.Layers(step=number, active=layers, total=total, others=others))
+        turns = [0] * total
+        for layer, count in zip(self._layer_of, self._turns, strict=True):
+            if layer is not None:
+                turns[layer] = max(turns[layer], count)
+        self._loop.emit(
+            events.Layers(
+                step=number,
+                active=sorted(at for at in touched if at is not None),
+                total=total,
+                others=bool(self.always) or None in touched,
+                turns=turns,
+            )
+        )
+
+    def _warn_of_few_turns(self) -> None:
+        """Most of a model that never has its turn stays as it was, and nothing else would tell."""
+        share = self._chooser.share
+        if not self._interval or not share or share == 1:
+            return
+        turns = math.ceil(self._loop.plan.total_steps / self._interval) * share
+        if turns < 2:
+            text = f"Each layer will be trained about {turns:.1f} times in this run, some perhaps never."
+            hint = "Lower method.interval, or train for longer."
+            self._loop.emit(events.Notice(severity="warning", text=text, hint=hint))
 
 
 def _to(value: Any, device: torch.device) -> Any:

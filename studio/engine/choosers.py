@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 
 class Chooser:
-    """Chooses blocks. All processes must come to the same choice, so draws come from the generator they are given."""
+    """Chooses blocks. All processes must come to the same choice, so draws come from the generator they are given.
+
+    Attributes:
+        share: of the blocks that are trained at a time, where the others are to have their turn later; else 0.
+    """
+
+    share = 0.0
 
     def begin(self, loop: Loop) -> None:
         """Called once before the first step of a run or a resumed one, and before `load_state`."""
@@ -49,6 +55,7 @@ class Draw(Chooser):
 
     def __init__(self, count: int, total: int) -> None:
         self._count = min(count, total)
+        self.share = self._count / total
         self.weights = torch.ones(total)
 
     def choose(self, generator: torch.Generator) -> list[int]:
@@ -78,6 +85,7 @@ class Cycle(Chooser):
 
     def __init__(self, total: int, order: str) -> None:
         self._total, self._order = total, order
+        self.share = 1 / total
         self._queue: list[int] = []
 
     def choose(self, generator: torch.Generator) -> list[int]:

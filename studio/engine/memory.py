@@ -66,15 +66,17 @@ class MemorySampler:
 
 def _tracked(prepared: Prepared, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, int]]:
     """Kind -> device type -> bytes of weights, adapter, gradients and optimizer state."""
-    parameters = list(prepared.model.parameters())
-    trained = [p for p in parameters if p.requires_grad]
-    frozen = [p for p in parameters if not p.requires_grad]
+    own = {id(p): p for p in prepared.model.parameters()}
+    beside = {id(p): p for p in prepared.trainable().values() if id(p) not in own}  # stand-ins of a model's weights
+    trained = [p for p in own.values() if p.requires_grad]
+    frozen = [p for p in own.values() if not p.requires_grad]
     states = [v for state in list(optimizer.state.values()) for v in list(state.values()) if torch.is_tensor(v)]
-    kind = "adapter" if frozen else "weights"
+    kind = "adapter" if hasattr(prepared.model, "peft_config") else "weights"
     sizes = {
         "weights": _bytes([*frozen, *prepared.model.buffers()]),
-        "adapter": {},
-        "gradients": _bytes(p.grad for p in trained if p.grad is not None),
+        "adapter": _bytes(beside.values()),
+        # The training thread lets gradients go at any moment: each is looked at once.
+        "gradients": _bytes(grad for p in [*trained, *beside.values()] if (grad := p.grad) is not None),
         "optimizer": _bytes(states),
     }
     for device, size in _bytes(trained).items():

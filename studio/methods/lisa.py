@@ -11,9 +11,13 @@ from studio.methods import Method, MethodParams, Trained
 from studio.methods._layers import hold_layers, layer_problems
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts, read_facts
+from studio.sizes import human_bytes
 
 if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
+
+
+_BYTES_EACH = 16  # weight, gradient and AdamW's two memories, in fp32
 
 
 class LisaParams(MethodParams):
@@ -56,7 +60,26 @@ class LisaParams(MethodParams):
 
 
 def _problems(params: LisaParams, facts: ModelFacts | None) -> list[Problem]:
-    return layer_problems(params.active_layers, "method.active_layers", facts)
+    found = layer_problems(params.active_layers, "method.active_layers", facts)
+    if params.train_embeddings and facts and facts.num_layers:
+        found += _heavy_embeddings(params, facts)
+    return found
+
+
+def _heavy_embeddings(params: LisaParams, facts: ModelFacts) -> list[Problem]:
+    """A word, with this model's figures, where embedding and head outweigh the layers that are trained."""
+    is_tied = bool(facts.config.get("tie_word_embeddings"))
+    outside = facts.vocab_size * facts.hidden_size * (1 if is_tied else 2)
+    layers = max(0, facts.num_parameters - outside) * params.active_layers // facts.num_layers
+    if outside <= layers:
+        return []
+    share = round(100 * outside / (outside + layers))
+    message = (
+        f"Embedding and head are {share}% of what this trains: {human_bytes(_BYTES_EACH * outside)} for weights, "
+        f"gradients and optimizer, against {human_bytes(_BYTES_EACH * layers)} for the active layers."
+    )
+    hint = "Turn method.train_embeddings off unless the task needs new words."
+    return [Problem("method.train_embeddings", message, hint, is_fatal=False)]
 
 
 def _estimate(params: LisaParams, shapes: Shapes) -> Trained:

@@ -66,7 +66,8 @@ class Memory(Event):
 class Layers(Event):
     """From this step on only some of the model's layers are trained: `active` of them, counted from 0, of `total`.
 
-    `others` says whether what is no layer (embedding, head, last norm) is trained as well.
+    `others` says whether what is no layer (embedding, head, last norm) is trained as well. `turns` counts how often
+    each layer has been chosen so far, this time included.
     """
 
     type: Literal["layers"] = "layers"
@@ -74,6 +75,7 @@ class Layers(Event):
     active: list[int]
     total: int
     others: bool = False
+    turns: list[int] = []
 
 
 class Eval(Event):

@@ -10,6 +10,8 @@ import torch
 
 from studio.engine.loop import Loop
 from studio.engine.rounding import round_at_random
+from studio.methods import METHODS
+from studio.models.facts import read_facts
 from studio.protocol import events
 from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here
 from tests.helpers.toy_models import FAMILIES, make_toy
@@ -132,6 +134,24 @@ def test_layers_of_every_family_are_found(family: str, tmp_path: Path) -> None:
     method = {"key": "lisa", "active_layers": 1, "interval": 1, "sampling": "outliers"}
     heard = train_here(make_run(tmp_path, method=method, family=family, steps=4))
     assert _told(heard) and all(event.total == 2 for event in _told(heard))
+
+
+def test_turns_are_counted_and_too_few_are_told(tmp_path: Path) -> None:
+    many = train_here(_run(tmp_path, "many", steps=30))
+    told = _told(many)
+    assert sum(told[-1].turns) <= 10 and all(told[-1].turns[at] > 0 for event in told for at in event.active)
+    few = train_here(_run(tmp_path, "few", steps=12, interval=6))
+    warnings = [[e.text for e in heard if isinstance(e, events.Notice) and "times" in e.text] for heard in (many, few)]
+    assert not warnings[0] and "about 0.5 times" in warnings[1][0]
+
+
+def test_the_card_says_what_embeddings_cost(tmp_path: Path) -> None:
+    """A warning with this model's own figures, and only where embeddings outweigh the layers."""
+    method = METHODS.get("lisa")
+    wide = read_facts(make_toy(tmp_path / "wide", vocab_size=4096))
+    (problem,) = method.problems(method.Params(active_layers=1), wide)
+    assert not problem.is_fatal and problem.path == "method.train_embeddings" and "%" in problem.message
+    assert not method.problems(method.Params(active_layers=1, train_embeddings=False), wide)
 
 
 def test_frozen_embeddings_stay_as_they_are(tmp_path: Path) -> None:
