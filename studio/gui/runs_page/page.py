@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -90,7 +91,7 @@ class RunsPage(PageWidget):
             self.board.asked.connect(self._ask)
             self.board.details.notes_changed.connect(self.deeds.keep_notes)
             self.states.add("full", self.board)
-        self._refresh()
+        QTimer.singleShot(0, self, self._refresh)  # building and drawing in one go would be felt
 
     def _on_runs(self) -> None:
         if self.isVisible():
@@ -175,4 +176,4 @@ def _skeleton() -> QWidget:
 
 def _load_plots(control: Control) -> None:
     """Loading pyqtgraph takes a fifth of a second: on a thread nobody waits for it."""
-    import studio.gui.plots.overlay_plot  # noqa: F401
+    import studio.gui.runs_page.board  # noqa: F401

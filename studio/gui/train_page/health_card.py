@@ -11,8 +11,10 @@ from studio.gui.controls import Button, Card, Progress, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import tokens
+from studio.gui.train_page.progress_words import row_words
 from studio.project.curves import RunCurves
 from studio.project.health import Verdict
+from studio.spec.run_spec import RunSpec
 
 _ICONS = {"good": Icon.CHECK_CIRCLE, "neutral": Icon.INFO, "warn": Icon.WARNING, "danger": Icon.ERROR}
 _TONES = {"good": "accent_text", "neutral": "text2", "warn": "warn", "danger": "danger"}
@@ -91,8 +93,11 @@ class HealthCard(Card):
         self._button.setVisible(verdict.advice in _ACTIONS)
         self.setAccessibleDescription(f"{verdict.word} {verdict.sentence} {verdict.hint}")
 
-    def show_progress(self, curves: RunCurves) -> None:
-        """Say how far it is."""
+    def show_progress(self, curves: RunCurves, spec: RunSpec | None) -> None:
+        """Say how far it is: by steps, and by rows in the tool tip."""
+        rows = row_words(curves, spec)
+        for widget in (self._amount, self._bar, self._share):
+            widget.setToolTip(rows)
         if not curves.total:
             self._amount.say("")
             self._share.say("")

@@ -84,7 +84,7 @@ class LiveView(QWidget):
         """Show a run as it stands."""
         self._curves = watch.curves
         self.health.show_verdict(watch.verdict())
-        self.health.show_progress(watch.curves)
+        self.health.show_progress(watch.curves, watch.facts.spec)
         self.figures.show_run(watch)
         self.loss.show_run(watch.run, watch.curves)
         self.memory.show_run(watch)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -20,6 +20,7 @@ from studio.gui.train_page.failed_card import FailedCard, WayOut
 from studio.gui.train_page.failures import Rung, rungs, told_failure
 from studio.gui.train_page.header import RunButtons, show_badge
 from studio.gui.train_page.log_drawer import LogDrawer
+from studio.gui.train_page.progress_words import epoch_words
 from studio.gui.train_page.ready_card import ReadyCard
 from studio.gui.train_page.run_watch import RunWatch
 from studio.gui.train_page.steering import Steering
@@ -226,7 +227,7 @@ class TrainPage(PageWidget):
             self.view = LiveView(self.context)
             self.view.health.advised.connect(self._on_advised)
             self._column.insertWidget(1, self.view, 100)
-        self._refresh()
+        QTimer.singleShot(0, self, self._refresh)  # building and drawing in one go would be felt
 
     def _refresh(self) -> None:
         watch = self.watch
@@ -389,8 +390,10 @@ class TrainPage(PageWidget):
 
 
 def _facts_line(watch: RunWatch) -> str:
+    curves, spec = watch.curves, watch.facts.spec
     parts = [watch.facts.model, f"started {figures.when(watch.curves.started)}" if watch.curves.started else ""]
-    saved = max(watch.curves.checkpoints.values(), default=0.0)
+    parts.append(epoch_words(curves, spec) if watch.status == "running" else "")
+    saved = max(curves.checkpoints.values(), default=0.0)
     if saved and watch.status == "running":
         age = time.time() - saved
         parts.append("saved just now" if age < 5 else f"saved {figures.duration(age)} ago")
@@ -411,5 +414,4 @@ def _centred(widget: QWidget) -> QWidget:
 
 def _load_plots(control: Control) -> None:
     """Loading pyqtgraph takes a fifth of a second: on a thread nobody waits for it."""
-    import studio.gui.plots.loss_plot
-    import studio.gui.plots.memory_plot  # noqa: F401
+    import studio.gui.train_page.live_view  # noqa: F401
