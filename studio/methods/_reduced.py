@@ -54,11 +54,11 @@ def hold_cores(
         weights=exact,
         exact=exact,
         adapter=cores,
-        gradients=cores + exact + shapes.largest,
+        gradients=cores + exact + (shapes.largest if others else shapes.widest),
         state=cores + exact,
         ends=others,
         layers=shapes.layers,
         norms=vectors,
         extra_bytes=sum(buffer(linear) * linear.count for linear in shapes.linears),
-        scratch_bytes=12 * shapes.largest,
+        scratch_bytes=12 * shapes.widest,
     )

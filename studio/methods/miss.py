@@ -70,7 +70,7 @@ def _estimate(params: MissParams, shapes: Shapes) -> Trained:
         adapted=frozenset(linear.name for linear in found),
         rank=params.rank,
         keeps_inputs=False,
-        scratch_bytes=4 * shapes.largest if wide > 1 else 0,
+        scratch_bytes=4 * shapes.widest if wide > 1 else 0,
     )
 
 

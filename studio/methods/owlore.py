@@ -68,7 +68,7 @@ def _estimate(params: OwloreParams, shapes: Shapes) -> Trained:
         every,
         weights=outside,
         exact=active.exact,
-        gradients=moving + shapes.largest,
+        gradients=moving + shapes.widest,
         state=moving,
         layers=active.layers,
     )

@@ -83,10 +83,14 @@ class Shapes:
         return inside + self.embedding + self.head + self.others
 
     @property
+    def widest(self) -> int:
+        """Numbers in the largest linear layer of a decoder layer."""
+        return max((linear.inputs * linear.outputs for linear in self.linears), default=0)
+
+    @property
     def largest(self) -> int:
         """Numbers in the largest single tensor."""
-        each = [linear.inputs * linear.outputs for linear in self.linears]
-        return max([*each, self.embedding, self.head, self.experts // max(1, 2 * self.layers)], default=0)
+        return max(self.widest, self.embedding, self.head, self.experts // max(1, 2 * self.layers))
 
 
 def measure(tensors: Mapping[str, Sequence[int]], config: Mapping[str, Any]) -> Shapes:

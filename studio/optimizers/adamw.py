@@ -33,5 +33,4 @@ OPTIMIZER = Optimizer(
     state_bytes=8,
     build=_build,
     smaller="adamw_8bit",
-    scratch_bytes=4,
 )

@@ -87,7 +87,7 @@ def steady(
         waiting=4.0 * ends if trained.ends and not (shapes.head and accumulates) else 0.0,
         embedding_gradient=4.0 * shapes.embedding * _copies(shapes, accumulates=accumulates) if trained.ends else 0.0,
         lowest=0.0 if accumulates else min(gradients, 4.0 * _lowest(shapes, trained)),
-        unpacked=batch.compute * _widest(shapes) if quantised else 0.0,
+        unpacked=batch.compute * shapes.widest if quantised else 0.0,
         scratch=scratch + trained.scratch_bytes,
     )
 
@@ -157,7 +157,3 @@ def _copies(shapes: Shapes, *, accumulates: bool) -> int:
 def _lowest(shapes: Shapes, trained: Trained) -> float:
     layer = sum(shapes.layer_sizes) / max(1, shapes.layers)
     return min(1, trained.layers) * layer + (shapes.embedding if trained.ends and shapes.head else 0)
-
-
-def _widest(shapes: Shapes) -> int:
-    return max((linear.inputs * linear.outputs for linear in shapes.linears), default=0)

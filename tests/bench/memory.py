@@ -1,0 +1,212 @@
+"""Calculated against measured memory: `python -m tests.bench.memory [--quick] [--keep]`.
+
+Every cell trains two real steps on a random model and counts the bytes of every tensor that lives (tracked). Some
+cells run in a process of their own, whose high-water mark is compared as well. Peers' rules of thumb stand beside.
+Prints the grid, the worst cells, and one JSON line a figure; `--keep` writes the errors down as the baseline to beat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from studio.methods import METHODS
+from studio.models.facts import ModelFacts, read_facts
+from studio.planner.calculation import calculated_memory, fullest_batch
+from studio.planner.forecast import forecast
+from studio.planner.machine import Device
+from studio.planner.moments import KINDS
+from tests.helpers.toy_models import make_toy
+from tests.unit.planner.samples import LLAMA_3B, LLAMA_8B, facts, machine, spec
+
+BASELINE = Path(__file__).with_name("memory_baseline.json")
+CPU = Device("cpu", "cpu", 10**12, 10**12)
+SIZES = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "max_position_embeddings": 4096}
+FAMILIES = {"llama": {"vocab_size": 8000}, "qwen3": {"vocab_size": 20_000}, "gemma3": {"vocab_size": 12_000}}
+METHOD_KEYS = (
+    "lora",
+    "qlora",
+    "full",
+    "lisa",
+    "freeze",
+    "badam",
+    "hft",
+    "ist",
+    "galore",
+    "lift",
+    "mezo",
+    "miss",
+    "s2ft",
+)
+LENGTHS, BATCHES = (64, 256, 768), (1, 3)
+WAYS = ((), ("train.precision=fp32",), ("train.activation_checkpointing=true",))
+PROCESS_CELLS = [(method, length) for method in ("lora", "full", "lisa", "qlora") for length in (128, 512)]
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One comparison, in bytes."""
+
+    name: str
+    calculated: int
+    measured: int
+    parameters: int
+    method: str
+
+    @property
+    def error(self) -> float:
+        """Of what was measured; negative is too little."""
+        return self.calculated / self.measured - 1
+
+
+# Peers' rules as their documents state them: bytes from the number of parameters alone. None: they do not say.
+PEERS: dict[str, Callable[[Cell], float | None]] = {
+    "LLaMA-Factory's table": lambda cell: {"full": 18.0, "qlora": 0.5}.get(cell.method, 2.0) * cell.parameters,
+    "accelerate's x4 of fp32": lambda cell: 16.0 * cell.parameters if cell.method == "full" else None,
+    "DeepSpeed's 18 bytes": lambda cell: 18.0 * cell.parameters if cell.method == "full" else None,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="one family, two lengths, no processes")
+    parser.add_argument("--keep", action="store_true", help="write the errors down as the baseline")
+    parser.add_argument(
+        "--process", nargs=3, metavar=("MODEL", "METHOD", "LENGTH"), help="one cell, for the bench itself"
+    )
+    options = parser.parse_args()
+    if options.process:
+        _process_cell(*options.process)
+        return
+    warnings.filterwarnings("ignore")
+    with TemporaryDirectory() as folder:
+        tracked = list(_tracked(Path(folder), quick=options.quick))
+        processes = [] if options.quick else list(_processes(Path(folder)))
+    report = {
+        "tracked": _summary(tracked),
+        "process": _summary(processes),
+        "peers": {name: _peer(rule, tracked) for name, rule in PEERS.items()},
+        "torchtune_published": _published(),
+    }
+    _print(tracked, processes, report)
+    if options.keep:
+        cells = {cell.name: round(cell.error, 4) for cell in [*tracked, *processes]}
+        BASELINE.write_text(json.dumps({**report, "cells": cells}, indent=1) + "\n", encoding="utf-8")
+
+
+def _tracked(folder: Path, *, quick: bool) -> Iterator[Cell]:
+    families = list(FAMILIES)[:1] if quick else list(FAMILIES)
+    for family in families:
+        known = read_facts(make_toy(folder / family, family, **{**SIZES, **FAMILIES[family]}))
+        for method in METHOD_KEYS:
+            for length in LENGTHS[: 2 if quick else 3]:
+                for batch in BATCHES:
+                    way = WAYS[(length + batch) % len(WAYS)]
+                    yield _cell(known, family, method, length, batch, way)
+
+
+def _cell(known: ModelFacts, family: str, method: str, length: int, batch: int, way: tuple[str, ...]) -> Cell:
+    from studio.engine.probe import Probe, measure
+
+    draft = spec(f"method.key={method}", f"train.max_length={length}", f"train.batch_size={batch}", *way)
+    micro = fullest_batch(draft, METHODS.get(method).estimate(draft.method, known.shapes), None)
+    calculated = sum(calculated_memory(draft, known.shapes, CPU, micro)[1].values())
+    with contextlib.redirect_stderr(io.StringIO()):
+        measured = sum(measure(Probe(draft, known, micro.tokens, micro.longest), "cpu").values())
+    how = way[0].removeprefix("train.") if way else "bf16"
+    return Cell(f"{family} {method} {batch}x{length} {how}", calculated, measured, known.num_parameters, method)
+
+
+def _processes(folder: Path) -> Iterator[Cell]:
+    """Larger models, each in a process of its own: its high-water mark against the whole forecast."""
+    sizes = {**SIZES, "hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8, "vocab_size": 8000}
+    known = read_facts(make_toy(folder / "larger", **sizes))
+    for method, length in PROCESS_CELLS:
+        draft = spec(f"method.key={method}", f"train.max_length={length}", "train.batch_size=1")
+        calculated = forecast(draft, known, machine()).peak_bytes
+        command = [sys.executable, "-m", "tests.bench.memory", "--process", str(known.folder), method, str(length)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+        said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        measured = json.loads(said.stdout.splitlines()[-1])["bytes"]
+        yield Cell(f"process {method} 1x{length}", calculated, measured, known.num_parameters, method)
+
+
+def _process_cell(model: str, method: str, length: str) -> None:
+    import resource
+
+    from studio.engine.probe import Probe, measure
+
+    draft = spec(f"method.key={method}", f"train.max_length={length}", "train.batch_size=1")
+    measure(Probe(draft, read_facts(Path(model)), int(length), int(length)), "cpu")
+    print(json.dumps({"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+
+
+def _summary(cells: list[Cell]) -> dict[str, Any]:
+    if not cells:
+        return {}
+    errors = [cell.error for cell in cells]
+    return {
+        "cells": len(cells),
+        "median": round(statistics.median(map(abs, errors)), 4),
+        "worst": round(max(map(abs, errors)), 4),
+        "lowest": round(min(errors), 4),
+    }
+
+
+def _peer(rule: Callable[[Cell], float | None], cells: list[Cell]) -> dict[str, Any]:
+    errors = [abs(said / cell.measured - 1) for cell in cells if (said := rule(cell)) is not None]
+    return {"cells": len(errors), "median": round(statistics.median(errors), 4), "worst": round(max(errors), 4)}
+
+
+def _published() -> dict[str, Any]:
+    """torchtune's published peaks (GiB, without the CUDA context), ours, and what Unsloth Studio's estimator says."""
+    targets = "method.targets=[q_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]"
+    table = {
+        "8B qlora": (LLAMA_8B, 2048, 7.4, 8.24),
+        "8B lora": (LLAMA_8B, 2048, 16.2, 17.18),
+        "3B qlora": (LLAMA_3B, 4096, 4.6, 4.63),
+        "3B lora": (LLAMA_3B, 4096, 8.5, 8.30),
+    }
+    found = {}
+    for name, (config, length, published, unsloth) in table.items():
+        draft = spec(
+            f"method.key={name.split()[1]}",
+            "method.rank=8",
+            targets,
+            f"train.max_length={length}",
+            "train.batch_size=2",
+            "train.packing=true",
+            "train.activation_checkpointing=true",
+        )
+        said = forecast(draft, facts(config), machine(80 * 10**9))
+        ours = (said.peak_bytes - said.memory[KINDS[-1]]) / GIB
+        found[name] = {"published": published, "ours": round(ours, 2), "unsloth": unsloth}
+    return found
+
+
+def _print(tracked: list[Cell], processes: list[Cell], report: dict[str, Any]) -> None:
+    for cell in [*tracked, *processes]:
+        sizes = f"{cell.calculated / 1e6:9.1f} {cell.measured / 1e6:9.1f} MB"
+        print(f"{cell.name:52} {sizes} {cell.error:+7.1%}")
+    print("\nworst:")
+    for cell in sorted(tracked, key=lambda cell: -abs(cell.error))[:8]:
+        print(f"  {cell.name:50} {cell.error:+7.1%}  {asdict(cell)}")
+    for name, figures in report.items():
+        print(json.dumps({"id": f"memory {name}", **figures}))
+
+
+if __name__ == "__main__":
+    main()
