@@ -209,3 +209,12 @@ def test_a_model_on_the_hub_is_forecast_before_it_is_downloaded(
         page.model.get.click()
         qtbot.waitUntil(lambda: context.session.facts is not None, timeout=30_000)
     qtbot.waitUntil(page.model.get.isHidden)
+
+
+def test_the_peak_can_be_traced_and_every_forecast_then_says_so(qtbot: QtBot, page: MethodPage) -> None:
+    card = page.plans[0].peak
+    assert card.note.text().startswith("Predicted") and card.exact.isVisible()
+    card.exact.click()
+    qtbot.waitUntil(lambda: card.exact.text() == "Cancel")
+    qtbot.waitUntil(lambda: card.note.text().startswith("Traced"), timeout=90_000)
+    assert not card.exact.isVisible() and not page.prober.is_busy

@@ -71,8 +71,8 @@ class Forecasts(QObject):
 
     @property
     def rows(self) -> RowLengths | None:
-        """How long the rows are: counted, or else sampled."""
-        return self._context.session.row_lengths or self._rows
+        """How long the rows are: read as the command line and the probe read them, so that all say the same."""
+        return self._rows or self._context.session.row_lengths
 
     def refresh(self) -> None:
         """The draft, the model or the computer is another."""
@@ -105,10 +105,9 @@ class Forecasts(QObject):
         return (spec, facts, resources, self.rows) if spec and facts and resources else None
 
     def _sample_rows(self, spec: RunSpec, facts: ModelFacts) -> None:
-        """Look how long the rows are, when nobody has counted them: real rows are far shorter than the longest."""
+        """Look how long the rows are: real rows are far shorter than the longest that is allowed."""
         wanted = (facts.folder, spec.data.path, spec.data.format, spec.data.columns, spec.data.train_on)
-        session = self._context.session
-        if wanted == self._rows_of or session.row_lengths is not None or session.facts is None:
+        if wanted == self._rows_of or self._context.session.facts is None:
             return
         self._rows_of, self._rows = wanted, None
         if self._rows_task is not None:

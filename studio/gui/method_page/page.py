@@ -16,6 +16,7 @@ from studio.gui.method_page.goal_step import GoalStep
 from studio.gui.method_page.method_step import MethodSettings, MethodStep
 from studio.gui.method_page.model_step import ModelStep
 from studio.gui.method_page.plan import PlanColumn
+from studio.gui.method_page.prober import Prober
 from studio.gui.method_page.settings_step import SettingsStep
 from studio.gui.method_page.starting import RunStarter
 from studio.gui.method_page.steps import StepBar
@@ -36,6 +37,7 @@ class MethodPage(PageWidget):
         self.starter = RunStarter(context, self)
         self.edits = DraftEdits(context, self, self.refresh)
         self.forecasts = Forecasts(context, self)
+        self.prober = Prober(context, self)
         self.bar = StepBar()
         self.foot = Foot()
         self.states = States()
@@ -63,6 +65,7 @@ class MethodPage(PageWidget):
 
     def leave(self) -> None:
         self.forecasts.stop()
+        self.prober.cancel()
 
     def commands(self) -> list[Command]:
         if self.context.session.spec is None:
@@ -85,8 +88,8 @@ class MethodPage(PageWidget):
 
     def _make_steps(self) -> None:
         context, forecasts = self.context, self.forecasts
-        self.plans = [PlanColumn(context, forecasts, self.own_settings)]
-        self.plans += [PlanColumn(context, forecasts) for _ in range(2)]
+        self.plans = [PlanColumn(context, forecasts, self.prober, self.own_settings)]
+        self.plans += [PlanColumn(context, forecasts, self.prober) for _ in range(2)]
         self.goal, self.model, self.data = (
             GoalStep(context),
             ModelStep(context, forecasts),
@@ -145,6 +148,7 @@ class MethodPage(PageWidget):
         self.context.machine.changed.connect(self._on_machine_changed)
         self.forecasts.stale.connect(self._on_stale)
         self.forecasts.changed.connect(self._on_forecast)
+        self.prober.found.connect(self.forecasts.refresh)
 
     # What has changed
 

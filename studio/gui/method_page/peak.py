@@ -6,9 +6,10 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from studio.gui.controls import Card, Elided, MemoryBar, Text
+from studio.gui.controls import Button, Card, Elided, MemoryBar, Text
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.figures import UNKNOWN, duration, gigabytes, plain_gigabytes
+from studio.gui.icons import Icon
 from studio.gui.method_page.layouts import clear
 from studio.gui.method_page.verdict import kind_words
 from studio.gui.theme import tokens
@@ -40,6 +41,9 @@ class PeakCard(Card):
         self.figure = Text("", "title")
         self.limit = Text("", "small", "text2")
         self.bar = MemoryBar(name="Predicted peak", thickness=14)
+        self.exact = Button("Work it out exactly", "quiet", icon=Icon.FLASK, compact=True)
+        self.exact.setToolTip("Traces one step through the model's own code; takes some seconds.")
+        self.tracing = Text("", "small", "text3")
         self._legend = QGridLayout()
         self._legend.setHorizontalSpacing(8)
         self._legend.setVerticalSpacing(4)
@@ -65,6 +69,13 @@ class PeakCard(Card):
         self._shown = forecast
         self._show_legend(forecast)
 
+    def show_probe(self, words: str, *, is_busy: bool, may_start: bool) -> None:
+        """Show whether the peak is being worked out, and whether it can be."""
+        self.exact.setText("Cancel" if is_busy else "Work it out exactly")
+        self.exact.set_glyph(None if is_busy else Icon.FLASK)
+        self.exact.setVisible(is_busy or may_start)
+        self.tracing.say(words)
+
     def _lay_out(self) -> None:
         words = QVBoxLayout()
         words.setSpacing(2)
@@ -81,6 +92,10 @@ class PeakCard(Card):
         self.body.addLayout(head)
         self.body.addWidget(self.bar)
         self.body.addLayout(self._legend)
+        foot = QHBoxLayout()
+        foot.addWidget(self.tracing, 1)
+        foot.addWidget(self.exact)
+        self.body.addLayout(foot)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -109,7 +124,7 @@ def _note(forecast: Forecast, device: str) -> str:
     """Where it would run and how long."""
     place = "in RAM" if forecast.device == "cpu" else f"on {device or forecast.device}"
     time = "" if forecast.run_seconds is None else f"; about {duration(forecast.run_seconds)}"
-    return f"Predicted peak {place}{time}"
+    return f"{'Traced' if forecast.is_exact else 'Predicted'} peak {place}{time}"
 
 
 def _short(size: int, peak: int) -> str:

@@ -10,21 +10,24 @@ from studio.gui.controls import ScrollColumn
 from studio.gui.method_page.fit import FitCard
 from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.method_page.peak import PeakCard
+from studio.gui.method_page.prober import Prober
 from studio.methods import METHODS
 
 
 class PlanColumn(ScrollColumn):
     """Peak and rungs of the chosen method."""
 
-    def __init__(self, context: Context, forecasts: Forecasts, *below: QWidget) -> None:
+    def __init__(self, context: Context, forecasts: Forecasts, prober: Prober, *below: QWidget) -> None:
         super().__init__(spacing=12, margins=(0, 0, 4, 0))
-        self._context, self._forecasts = context, forecasts
+        self._context, self._forecasts, self._prober = context, forecasts, prober
         self.peak, self.fit = PeakCard(), FitCard()
         for card in (self.peak, self.fit, *below):
             self.column.addWidget(card)
         self.column.addStretch(1)
         self.fit.ticked.connect(self._on_ticked)
         self.fit.applied.connect(self._on_applied)
+        self.peak.exact.clicked.connect(self._on_exact)
+        prober.changed.connect(self._show_probe)
 
     def refresh(self) -> None:
         """Show the outlook."""
@@ -33,6 +36,7 @@ class PlanColumn(ScrollColumn):
             return
         chosen = self._forecasts.chosen
         self.peak.show_forecast(METHODS.get(spec.method.key).title, chosen, self._card_name())
+        self._show_probe()
         is_short = chosen is not None and chosen.verdict in ("short", "impossible")
         self.fit.setVisible(chosen is not None and (is_short or bool(self._forecasts.outlook.rungs)))
         self.fit.show_rungs(self._forecasts.outlook.rungs, is_short=is_short)
@@ -41,6 +45,18 @@ class PlanColumn(ScrollColumn):
     def set_dimmed(self) -> None:
         """The figures are being worked out anew."""
         self.peak.bar.set_dimmed(True)
+
+    def _show_probe(self) -> None:
+        chosen = self._forecasts.chosen
+        is_known = chosen is not None and (chosen.is_exact or chosen.verdict == "impossible")
+        may_start = chosen is not None and not is_known and self._context.session.facts is not None
+        self.peak.show_probe(self._prober.words, is_busy=self._prober.is_busy, may_start=may_start)
+
+    def _on_exact(self) -> None:
+        if self._prober.is_busy:
+            self._prober.cancel()
+        else:
+            self._prober.start()
 
     def _card_name(self) -> str:
         """The chosen card as people call it."""
