@@ -36,7 +36,7 @@ class Preferences(Settings):
         100, title="Text size", help="Makes all text and the controls around it larger.", unit="%", ge=90, le=150
     )
     reduce_motion: bool = setting(
-        False, title="Reduce motion", help="Turns every movement off. The system's own setting is followed as well."
+        False, title="Reduce motion", help="Turns every movement off."
     )
     projects_folder: str = setting(
         "", title="New projects", help="The folder new projects are made in; empty takes Tunesmith in your home folder."
