@@ -20,7 +20,7 @@ class Columns(Reduction):
         sign_scale: length of a sign step in learning rates.
     """
 
-    needs_whole_gradient = True
+    steps_at_once = True
 
     def __init__(self, weight: torch.Tensor, *, share: float, sign_scale: float) -> None:
         count = max(1, round(share * weight.shape[1]))

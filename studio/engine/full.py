@@ -30,8 +30,9 @@ def model_saver(model: Any, base: Base, *, kept: torch.dtype = torch.float32) ->
     stored = stored_dtype(base.folder)
 
     def save(folder: Path, is_final: bool) -> None:
+        # On the CPU: a second copy beside the weights may not fit the card, and a run must not die of being saved.
         dtype = stored if is_final else kept
-        state = {name: tensor.detach().to(dtype) for name, tensor in model.state_dict().items()}
+        state = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
         before, model.config.dtype = model.config.dtype, dtype
         model.save_pretrained(folder, state_dict=state, max_shard_size="5GB")
         model.config.dtype = before

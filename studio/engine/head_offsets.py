@@ -154,11 +154,11 @@ def _saver(model: Any, base: Base, heads: list[Heads]) -> Callable[[Path, bool],
     dtype = stored_dtype(base.folder)
 
     def save(folder: Path, is_final: bool) -> None:
-        state = {name: tensor.detach().to(dtype) for name, tensor in model.state_dict().items()}
+        state = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
         names = {id(module): name for name, module in model.named_modules()}
         for own in heads:
             output = names[id(own.projection)]
-            state[f"{output}.bias"] = own.bias().to(dtype)
+            state[f"{output}.bias"] = own.bias().to("cpu", dtype)
             for part in ("q_proj", "k_proj", "v_proj"):  # the architecture has all four biases or none
                 name = output.replace("o_proj", part)
                 state[f"{name}.bias"] = torch.zeros(state[f"{name}.weight"].shape[0], dtype=dtype)

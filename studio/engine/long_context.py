@@ -105,7 +105,7 @@ def _saver(adapted: Any, base: Base) -> Callable[[Path, bool], None]:
 
     def save(folder: Path, is_final: bool) -> None:
         model = adapted.get_base_model()
-        state = {name: tensor.to(dtype) for name, tensor in merged_state(model).items()}
+        state = {name: tensor.to("cpu", dtype) for name, tensor in merged_state(model).items()}
         before, model.config.dtype = model.config.dtype, dtype
         model.save_pretrained(folder, state_dict=state, max_shard_size="5GB")
         model.config.dtype = before
@@ -123,6 +123,6 @@ def merged_state(model: nn.Module) -> dict[str, torch.Tensor]:
         if "lora_" in name:
             continue
         if inner == "weight":
-            tensor = tensor.float() + adapters[owner].get_delta_weight("default")
+            tensor = (tensor.float() + adapters[owner].get_delta_weight("default")).cpu()
         state[f"{owner}.{inner}" if inner else name] = tensor
     return state

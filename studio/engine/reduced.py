@@ -36,8 +36,8 @@ class Reduction:
     """
 
     core: nn.Parameter
-    needs_whole_gradient = False
-    """Whether it cannot work on the gradient of a part of the step's rows."""
+    steps_at_once = False
+    """Whether `reduce` changes the weight, so that all processes must give it the same gradient."""
 
     def choose(self, weight: torch.Tensor, grad: torch.Tensor, generator: torch.Generator) -> Remap | None:
         """Settle anew what the core stands for.
@@ -52,7 +52,10 @@ class Reduction:
         raise NotImplementedError
 
     def reduce(self, weight: torch.Tensor, grad: torch.Tensor, rate: float, noise: torch.Generator) -> torch.Tensor:
-        """The core's gradient from the weight's (rows, columns)."""
+        """The core's gradient from the weight's (rows, columns), of one micro-batch.
+
+        `rate` is this micro-batch's share of the learning rate, for those that take a step of their own here.
+        """
         raise NotImplementedError
 
     def precondition(self) -> None:
@@ -143,11 +146,9 @@ class ReducedDriver(Driver):
         for parameter in self._always.values():
             parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
-        several = loop.train.accumulation > 1 or loop.accelerator.num_processes > 1
         for name, weight in self._weights.items():
             weight.requires_grad_(True)
-            if not (several and self._reductions[name].needs_whole_gradient):
-                weight.register_post_accumulate_grad_hook(self._make_hook(name))
+            weight.register_post_accumulate_grad_hook(self._make_hook(name))
 
     def before_step(self, number: int, rows: list[Rows]) -> None:
         """Every so many steps all cores stand for something new."""
@@ -157,11 +158,6 @@ class ReducedDriver(Driver):
     def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
         """Gradients of cores and of what is trained as it is."""
         loss = loop.accumulate(rows, trained)
-        for name, weight in self._weights.items():
-            if weight.grad is not None:  # it waited for its gradient to be whole
-                if loop.accelerator.num_processes > 1:
-                    weight.grad = loop.accelerator.reduce(weight.grad, "mean")
-                self._take(name, weight)
         for reduction in self._reductions.values():
             if reduction.core.grad is not None:
                 reduction.precondition()
@@ -207,20 +203,27 @@ class ReducedDriver(Driver):
         assert weight.grad is not None
         reduction, grad = self._reductions[name], matrix(weight.grad)
         weight.grad = None
+        if reduction.steps_at_once:
+            grad = self._over_processes(grad)
         if name in self._due:
             self._due.discard(name)
             self._choose(reduction, matrix(weight), grad)
-        rate = self._loop.optimizer.param_groups[0]["lr"]
+        rate = self._loop.optimizer.param_groups[0]["lr"] / self._loop.train.accumulation
         part = reduction.reduce(matrix(weight), grad, rate, self._noise)
         core = reduction.core
         core.grad = part if core.grad is None else core.grad + part
 
     def _choose(self, reduction: Reduction, weight: torch.Tensor, grad: torch.Tensor) -> None:
-        if self._loop.accelerator.num_processes > 1:  # all processes must settle on the same
-            grad = self._loop.accelerator.reduce(grad.clone(), "mean")
-        remap = reduction.choose(weight, grad.float(), self._generator)
+        remap = reduction.choose(weight, self._over_processes(grad).float(), self._generator)
         if remap is not None:
             carry_over(self._loop.optimizer, reduction.core, remap)
+
+    def _over_processes(self, grad: torch.Tensor) -> torch.Tensor:
+        """The mean over all processes, for what all of them must do alike."""
+        if self._loop.accelerator.num_processes == 1:
+            return grad
+        mean: torch.Tensor = self._loop.accelerator.reduce(grad.clone(), "mean")
+        return mean
 
 
 def carry_over(optimizer: torch.optim.Optimizer, core: nn.Parameter, remap: Remap) -> None:

@@ -77,7 +77,7 @@ METHOD = Method(
     "need no memory.",
     good_for="Full-rank training with little optimizer memory; its authors report better results than GaLore and BAdam "
     "at the same memory.",
-    avoid_when="Gradients are accumulated over micro-batches: then all of them must be kept until the step.",
+    avoid_when="Batches are tiny: a sign step trusts every gradient alike.",
     Params=FrugalParams,
     learning_rate=2e-5,
     problems=_problems,
