@@ -8,10 +8,13 @@ from PySide6.QtCore import QTimer
 
 from studio.gui.context import Context
 from studio.gui.tasks import Control
+from studio.methods import METHODS
+from studio.objectives import OBJECTIVES
+from studio.optimizers import OPTIMIZERS
 
-_AFTER_MS = 600
-# Nothing of Qt: classes of widgets are made in the window's thread. Largest first; each is loaded with pauses between.
-_MODULES = (
+_AFTER_MS, _BETWEEN_MS = 600, 25
+# Nothing of Qt: loaded on a thread.
+_LIBRARIES = (
     "numpy",
     "jinja2.sandbox",
     "tokenizers",
@@ -21,16 +24,51 @@ _MODULES = (
     "studio.data.store.editing",
     "studio.formats",
     "studio.planner.lengths",
+    "studio.planner.ladder",
+    "studio.planner.row_sample",
+    "studio.models.on_disk",
+)
+# Classes of widgets are made in the window's thread: one module at a time, a few milliseconds each.
+_WIDGETS = (
+    "studio.gui.data_page.feed",
+    "studio.gui.data_page.rows_table",
+    "studio.gui.data_page.token_view",
+    "studio.gui.data_page.row_card",
+    "studio.gui.data_page.length_card",
+    "studio.gui.data_page.findings_card",
+    "studio.gui.data_page.table_card",
+    "studio.gui.data_page.dialogs",
+    "studio.gui.data_page.actions",
+    "studio.gui.data_page.page",
+    "studio.gui.forms",
+    "studio.gui.models_page.picker",
+    "studio.gui.method_page.method_step",
+    "studio.gui.method_page.settings_step",
+    "studio.gui.method_page.page",
 )
 
 
 def warm_up(context: Context) -> None:
     """Begin, a moment after the window is there."""
-    QTimer.singleShot(_AFTER_MS, context, lambda: context.tasks.run(_load))
+    QTimer.singleShot(
+        _AFTER_MS, context, lambda: context.tasks.run(_load, on_done=lambda _: _load_widgets(context, _WIDGETS))
+    )
 
 
 def _load(control: Control) -> None:
-    for name in _MODULES:
+    for name in _LIBRARIES:
         if control.is_cancelled():
             return
         importlib.import_module(name)
+    for registry in (
+        METHODS,
+        OPTIMIZERS,
+        OBJECTIVES,
+    ):  # each unit declares its settings; all at once is a tenth of a second
+        registry.all()
+
+
+def _load_widgets(context: Context, names: tuple[str, ...]) -> None:
+    if names:
+        importlib.import_module(names[0])
+        QTimer.singleShot(_BETWEEN_MS, context, lambda: _load_widgets(context, names[1:]))

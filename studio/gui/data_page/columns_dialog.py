@@ -11,9 +11,9 @@ from studio.data.columns import column_names
 from studio.data.conversation import Example, RowError
 from studio.errors import UserError
 from studio.formats import FORMATS, Recognised, recognise
-from studio.gui.controls import Button, Card, Choice, Dialog, Elided, Text
+from studio.gui.controls import Button, Card, Choice, Dialog, Text
 
-_ROWS = 3
+_ROWS, _CHARACTERS = 3, 68
 _NONE = ""
 _SPEAKERS = {"system": "System", "user": "User", "assistant": "Answer", "tool": "Tool"}
 
@@ -176,7 +176,9 @@ class _Sample(Card):
 
     def _add(self, who: str, text: str) -> None:
         self._words.addWidget(Text(who, "caption", "accent_text" if who == "Answer" else "text3"))
-        self._words.addWidget(Elided(" ".join(text.split())[:200], "small"))
+        line = " ".join(text.split())
+        shown = line if len(line) <= _CHARACTERS else f"{line[:_CHARACTERS].rstrip()}…"
+        self._words.addWidget(Text(shown, "small", wrap=True))
 
 
 def _turns(example: Example) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from studio.data.store.editing import RowText, row_texts, with_texts
 from studio.formats import Recognised
 from studio.gui.controls import Dialog, Number, ScrollColumn, Text, TextBox
 
-_MOST_LINES, _CHARACTERS_A_LINE = 8, 70
+_MOST_LINES, _CHARACTERS_A_LINE, _MOST_HEIGHT = 8, 70, 420
 
 
 class EditDialog(Dialog):
@@ -28,7 +28,6 @@ class EditDialog(Dialog):
         self._before, self._reader = row, reader
         self._boxes: list[tuple[RowText, TextBox]] = []
         scroll = ScrollColumn(spacing=4, margins=(0, 0, 10, 0))
-        scroll.setMinimumHeight(300)
         for text in row_texts(row):
             box = TextBox(name=text.label.capitalize() or "Text", lines=_lines(text.text))
             box.setPlainText(text.text)
@@ -37,6 +36,7 @@ class EditDialog(Dialog):
             scroll.column.addWidget(box)
             self._boxes.append((text, box))
         scroll.column.addStretch(1)
+        scroll.setMinimumHeight(min(_MOST_HEIGHT, scroll.column.sizeHint().height() + 4))
         self.body.addWidget(scroll, 1)
         self.problem = Text(
             "The project keeps its own copy of the rows; the file stays as it is.", "small", "text3", wrap=True

@@ -70,7 +70,7 @@ class _Row(QWidget):
         head.addWidget(count, 0, Qt.AlignmentFlag.AlignTop)
         words.addLayout(head)
         self.links = QHBoxLayout()
-        self.links.setContentsMargins(0, 0, 0, 0)
+        self.links.setContentsMargins(-4, 0, 0, 0)  # their words stand below the title's
         self.links.setSpacing(4)
         words.addLayout(self.links)
         layout.addLayout(words, 1)
@@ -78,8 +78,6 @@ class _Row(QWidget):
     def add_link(self, text: str, name: str) -> LinkButton:
         link = LinkButton(text)
         link.setAccessibleName(name)
-        if not self.links.count():
-            self.links.setContentsMargins(0, 0, 0, 0)
         self.links.addWidget(link)
         return link
 

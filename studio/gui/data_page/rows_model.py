@@ -53,6 +53,7 @@ class Cell:
     tokens: int
     limit: int
     is_set_aside: bool
+    is_counting: bool = False
 
 
 class RowsModel(QAbstractTableModel):
@@ -146,15 +147,15 @@ class RowsModel(QAbstractTableModel):
     def cell(self, row: int) -> Cell:
         """What is painted of a row."""
         ordinal = int(self._ordinals[row])
-        line, tokens, limit = self.line(row), -1, 0
+        line, tokens, limit, is_counting = self.line(row), -1, 0, True
         is_set_aside = line is not None and bool(line.marks & Mark.SET_ASIDE)
         if self._rows is not None:
             limit = self._rows.split.max_length
             if ordinal < len(self._rows.lengths):
                 record = self._rows.lengths[ordinal]
-                tokens = int(record["length"])
+                tokens, is_counting = int(record["length"]), False
                 is_set_aside = is_set_aside or tokens < 0 or bool(limit and record["first"] >= limit)
-        return Cell(line, tokens, limit, is_set_aside)
+        return Cell(line, tokens, limit, is_set_aside, is_counting and not is_set_aside)
 
     # Inside
 

@@ -30,7 +30,7 @@ class RowsDelegate(RowDelegate):
         if cell is None:
             return
         column = Column(index.column())
-        if cell.line is None:
+        if cell.line is None or (cell.is_counting and column is Column.TOKENS):
             self._paint_skeleton(painter, option, column)
         elif column is Column.LENGTH:
             self._paint_length(painter, option, cell)

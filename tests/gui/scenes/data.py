@@ -127,6 +127,26 @@ def _columns(stage: Stage) -> None:
     stage.settle(300)
 
 
+def _mapping(stage: Stage) -> None:
+    from studio.gui.data_page.columns_dialog import ColumnsDialog
+
+    _columns(stage)
+    head = stage.window.page("data").feed.head  # type: ignore[attr-defined]
+    values = [value for value in head.values if value is not None]
+    columns = {"question": "customer", "answer": "reply_text"}
+    ColumnsDialog(values, "question_answer", columns, stage.window).show()
+    stage.settle(200)
+
+
+def _editing(stage: Stage) -> None:
+    from studio.gui.data_page.dialogs import EditDialog
+
+    _starter(stage)
+    page = stage.window.page("data")
+    EditDialog("Row 1", page.row, page.feed.head.reader, stage.window).show()  # type: ignore[attr-defined]
+    stage.settle(200)
+
+
 def _missing(stage: Stage) -> None:
     page = show(stage, project_on(stage, stage.home / "support-replies.jsonl"))
     stage.pump(lambda: page.states.state() == "error")
@@ -147,5 +167,7 @@ SCENES = [
     Scene("error-damaged", _damaged),
     Scene("error-columns", _columns),
     Scene("error-missing", _missing),
+    Scene("mapping", _mapping),
+    Scene("editing", _editing),
     Scene("empty", _empty),
 ]
