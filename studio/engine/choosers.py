@@ -128,4 +128,7 @@ class Halves(Chooser):
             count = int(wanted) + int(torch.rand((), generator=generator).item() < wanted - int(wanted))
             order = torch.randperm(len(group), generator=generator).tolist()
             chosen += [group[at] for at in order[:count]]
+        if not chosen:  # a small share of small groups may come to nothing, and something must be trained
+            every = [at for group in self._groups for at in group]
+            chosen = [every[int(torch.randint(len(every), (), generator=generator))]]
         return sorted(chosen)
