@@ -134,7 +134,7 @@ class Adapter:
             # Twice the rank at the same scale: alpha doubles, or grows by the root of two where the root divides.
             config.lora_alpha *= 2**0.5 if config.use_rslora else 2
             config.r *= 2
-            config.init_lora_weights = True
+            config.init_lora_weights, config.corda_config = True, None
         save_file(state, folder / "adapter_model.safetensors", metadata={"format": "pt"})
         config.save_pretrained(folder)
 

@@ -15,6 +15,7 @@ CALIBRATION_ROWS = 64
 CALIBRATION_TOKENS = 512
 """Longest piece of a row that is looked at."""
 _BATCH_ROWS = 4
+_OWN_TOKENS = 128
 
 
 def prepare_eva(base: Base, params: LowRankParams, *, redistribution: float) -> Prepared:
@@ -47,11 +48,14 @@ def prepare_eva(base: Base, params: LowRankParams, *, redistribution: float) -> 
     return take_up(adapted, base)
 
 
-def prepare_corda(base: Base, params: LowRankParams) -> Prepared:
-    """LoRA that begins from the directions of the weights that matter most for the rows' inputs.
+def prepare_corda(base: Base, params: LowRankParams, *, keeps_knowledge: bool) -> Prepared:
+    """LoRA that begins from chosen directions of the weights, which are moved out of the base into the adapter.
 
-    They are moved out of the base into the adapter. A resumed run measures the same rows again and comes to the same
-    directions.
+    A resumed run measures the same rows again and comes to the same directions.
+
+    Args:
+        keeps_knowledge: begin from the directions that matter least for what the model writes by itself; else from
+            those that matter most for the training rows.
     """
     from peft.tuners.lora.config import CordaConfig
     from peft.tuners.lora.corda import preprocess_corda
@@ -60,16 +64,42 @@ def prepare_corda(base: Base, params: LowRankParams) -> Prepared:
     config = low_rank_config(base, params, "corda")
     if config.target_modules == "all-linear":
         config.target_modules = _linear_names(model)
-    config.corda_config = CordaConfig(corda_method="ipm")
+    config.corda_config = CordaConfig(corda_method="kpm" if keeps_knowledge else "ipm")
+    rows = _own_text(model, base) if keeps_knowledge else _rows(base)
 
     def run() -> None:
-        for row in _rows(base):
+        for row in rows:
             model(input_ids=torch.tensor([row], device=base.device), use_cache=False)
 
     preprocess_corda(model, config, run_model=run)
     prepared = attach(model, base, config, changes_base=True)
     _forget_directions(prepared.model)
     return prepared
+
+
+@torch.no_grad()
+def _own_text(model: Any, base: Base) -> list[list[int]]:
+    """What the model writes by itself, each piece from another first token: a picture of what it knows."""
+    draw = torch.Generator().manual_seed(base.seed)
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    first = torch.randint(vocabulary, (CALIBRATION_ROWS, 1), generator=draw).to(base.device)
+    torch.manual_seed(base.seed)
+    length = min(_OWN_TOKENS, model.config.get_text_config().max_position_embeddings - 1)
+    pieces: list[list[int]] = []
+    for some in first.split(_BATCH_ROWS * 4):
+        out = model.generate(
+            input_ids=some,
+            attention_mask=torch.ones_like(some),
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            min_new_tokens=length,
+            max_new_tokens=length,
+            use_cache=True,
+        )
+        pieces += out.tolist()
+    return pieces
 
 
 def _rows(base: Base) -> list[list[int]]:

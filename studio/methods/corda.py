@@ -1,10 +1,11 @@
-"""CorDA (arXiv 2406.05223), instruction-previewed: LoRA that begins from the weights' directions the rows use most."""
+"""CorDA (arXiv 2406.05223): LoRA that begins from directions of the weights chosen by what goes through them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
 from studio.methods._lora import LowRankParams, estimate, problems, targeted
@@ -16,9 +17,15 @@ if TYPE_CHECKING:
 
 
 class CordaParams(LowRankParams):
-    """LoRA's settings."""
+    """LoRA's settings, and which directions."""
 
     key: Literal["corda"] = "corda"
+    mode: Literal["task", "knowledge"] = setting(
+        "task",
+        title="Begin from",
+        help="Task: what the training rows use most, to learn fast. Knowledge: what the model's own writing uses "
+        "least, to forget little; the paper measures that on question-answer sets, here the model writes some text.",
+    )
 
 
 def _problems(params: CordaParams, facts: ModelFacts | None) -> list[Problem]:
@@ -40,15 +47,15 @@ def _estimate(params: CordaParams, shapes: Shapes) -> Trained:
 def _prepare(base: Base, params: CordaParams) -> Prepared:
     from studio.engine.calibrated import prepare_corda  # heavy
 
-    return prepare_corda(base, params)
+    return prepare_corda(base, params, keeps_knowledge=params.mode == "knowledge")
 
 
 METHOD = Method(
     key="corda",
     title="CorDA (LoRA from data and weights)",
-    summary="LoRA that begins from the parts of the weights that some of the rows use most; it measures before it "
-    "trains.",
-    good_for="A quick start on a task; its authors report better results than LoRA and PiSSA.",
+    summary="LoRA that begins from the parts of the weights that the rows use most, or that what the model knows uses "
+    "least; it measures before it trains.",
+    good_for="A quick start on a task, or less forgetting; its authors report better results than LoRA and PiSSA.",
     avoid_when="Memory is tight: measuring takes up to twice the model's size for a moment, and 4 bits will not do.",
     Params=CordaParams,
     learning_rate=2e-4,

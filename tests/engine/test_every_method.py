@@ -50,6 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "badam-outside": {"key": "badam", "interval": 2, "train_embeddings": True, "order": "descending"},
     "freeze-head": {"key": "freeze", "trained_layers": 1, "train_head": True},
     "galore-outside": {"key": "galore", "rank": 8, "interval": 5, "train_embeddings": True},
+    "corda-knowledge": {"key": "corda", "rank": 8, "mode": "knowledge"},
     "bone": {"key": "miss", "form": "bone", "rank": 8},
 }
 CASES = [*METHODS.all(), *VARIANTS]
