@@ -48,14 +48,11 @@ class CheckStep(QWidget):
         scroll.column.addLayout(self._problems)
         scroll.column.addWidget(summary)
         scroll.column.addStretch(1)
-        self.row = QHBoxLayout(self)
-        self.row.setContentsMargins(0, 0, 0, 0)
-        self.row.setSpacing(16)
-        self.row.addWidget(scroll, 57)
-
-    def enter(self) -> None:
-        """Shown again."""
-        self.row.addWidget(self.plan, 43)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(16)
+        row.addWidget(scroll, 57)
+        row.addWidget(plan, 43)
 
     def refresh(self, problems: tuple[Problem, ...], shortage: str, *, is_overridden: bool) -> None:
         """Show what is wrong, worth knowing, and to come."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
@@ -75,7 +77,7 @@ class ChoiceCard(Card):
         self.chosen.emit(self.key)
 
 
-def choose(cards: dict[str, ChoiceCard], key: str) -> None:
+def choose(cards: Mapping[str, ChoiceCard], key: str) -> None:
     """Put one card on and all others off."""
     for known, card in cards.items():
         card.set_chosen(known == key)

@@ -9,7 +9,7 @@ from studio.gui.context import Context
 from studio.gui.controls import Button, Card, ScrollColumn
 from studio.gui.forms import SpecForm
 from studio.gui.icons import Icon
-from studio.gui.method_page.choice_card import ChoiceCard, choose
+from studio.gui.method_page.choice_card import choose
 from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.method_page.method_card import MethodCard, scales_of
 from studio.gui.method_page.plan import PlanColumn
@@ -33,35 +33,30 @@ class MethodStep(QWidget):
         super().__init__(parent)
         self._context, self._forecasts, self.plan = context, forecasts, plan
         self._scroll = ScrollColumn(spacing=10, margins=(0, 0, 8, 0))
-        self.cards: dict[str, ChoiceCard] = {}
-        for key, method in METHODS.all().items():
-            card = MethodCard(method)
-            card.chosen.connect(self.chosen)
-            self.cards[key] = card
-            self._scroll.column.addWidget(card)
+        self.cards: dict[str, MethodCard] = {}
         self.more = Button("", "quiet", icon=Icon.CARET_DOWN)
         self.more.setCheckable(True)
         self._scroll.column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
         self._scroll.column.addStretch(1)
-        self._order: list[str] = []
+        self._order = list(METHODS.all())
         self._spec: RunSpec | None = None
-        self.row = QHBoxLayout(self)
-        self.row.setContentsMargins(0, 0, 0, 0)
-        self.row.setSpacing(16)
-        self.row.addWidget(self._scroll, 57)
-        self.more.toggled.connect(lambda _: self._fold())
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(16)
+        row.addWidget(self._scroll, 57)
+        row.addWidget(plan, 43)
+        self.more.toggled.connect(lambda _: self.refresh())
 
-    def enter(self) -> None:
+    def arrange_anew(self) -> None:
         """Shown again: what fits may be another, so the order is made anew."""
-        self._order, self._spec = [], self._context.session.spec
-        self.row.addWidget(self.plan, 43)
+        self._spec = self._context.session.spec
         self.refresh()
         QTimer.singleShot(0, self, self.show_chosen)  # once the cards have their places
 
     def show_chosen(self) -> None:
         """Scroll to the chosen card."""
         spec = self._context.session.spec
-        if spec is not None:
+        if spec is not None and spec.method.key in self.cards:
             self._scroll.ensureWidgetVisible(self.cards[spec.method.key], 0, 20)
 
     def refresh(self) -> None:
@@ -69,22 +64,19 @@ class MethodStep(QWidget):
         spec = self._context.session.spec
         if spec is None:
             return
-        choose(self.cards, spec.method.key)
         found = self._forecasts.outlook.by_method
+        if found and self._spec is spec:
+            self._arrange(order_by_fit({key: found[key].verdict if key in found else "" for key in METHODS.all()}))
+        self._fold(spec.method.key)
+        choose(self.cards, spec.method.key)
         scales = scales_of(found)
         for key, card in self.cards.items():
-            assert isinstance(card, MethodCard)
             card.show_forecast(found.get(key), scales)
-        is_first = self._spec is spec or not self._order
-        if found and is_first:
-            self._arrange(order_by_fit({key: found[key].verdict if key in found else "" for key in self.cards}))
-            QTimer.singleShot(0, self, self.show_chosen)
-        self._fold()
 
     def set_dimmed(self) -> None:
         """The figures are being worked out anew."""
+        self.plan.set_dimmed()
         for card in self.cards.values():
-            assert isinstance(card, MethodCard)
             card.set_dimmed(True)
 
     def _arrange(self, order: list[str]) -> None:
@@ -92,25 +84,34 @@ class MethodStep(QWidget):
         if order == self._order:
             return
         self._order = order
-        for at, key in enumerate(order):
+        for card in self.cards.values():
+            self._scroll.column.removeWidget(card)
+        for at, key in enumerate(key for key in order if key in self.cards):
             self._scroll.column.insertWidget(at, self.cards[key])
-            self.cards[key].badge.setVisible(False)
-        best = self.cards[order[0]]
-        is_clear = self._forecasts.outlook.by_method[order[0]].verdict in ("fits", "tight")
-        best.badge.say("Best fit", "good")
-        best.badge.setVisible(is_clear)
+        QTimer.singleShot(0, self, self.show_chosen)
 
-    def _fold(self) -> None:
-        """The first five, the chosen one, and the rest when asked for."""
-        spec = self._context.session.spec
-        order = self._order or list(self.cards)
-        shown = {*order[:_FIRST], spec.method.key if spec else ""}
+    def _fold(self, chosen: str) -> None:
+        """The first five, the chosen one, and the rest when asked for. A card is made when it is first shown."""
         is_open = self.more.isChecked()
+        shown = {*self._order[:_FIRST], chosen}
+        for key in self._order if is_open else [key for key in self._order if key in shown]:
+            if key not in self.cards:
+                self._make(key)
+        best = self._forecasts.outlook.by_method.get(self._order[0])
         for key, card in self.cards.items():
             card.setVisible(is_open or key in shown)
-        self.more.setText("Show fewer methods" if is_open else f"Show all {len(self.cards)} methods")
+            card.badge.setVisible(key == self._order[0] and best is not None and best.verdict in ("fits", "tight"))
+        self.more.setText("Show fewer methods" if is_open else f"Show all {len(self._order)} methods")
         self.more.set_glyph(Icon.CARET_UP if is_open else Icon.CARET_DOWN)
-        self.more.setVisible(len(self.cards) > len(shown - {""}))
+        self.more.setVisible(len(self._order) > len(shown))
+
+    def _make(self, key: str) -> None:
+        card = MethodCard(METHODS.get(key))
+        card.badge.say("Best fit", "good")
+        card.chosen.connect(self.chosen)
+        self.cards[key] = card
+        before = [known for known in self._order[: self._order.index(key)] if known in self.cards]
+        self._scroll.column.insertWidget(len(before), card)
 
 
 class MethodSettings(Card):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from studio.gui.context import Context
@@ -43,7 +45,6 @@ class MethodPage(PageWidget):
         self.states = States()
         self.steps = States()
         self.own_settings = MethodSettings(context, "Settings")
-        self._make_steps()
         self._lay_out()
         self._connect()
 
@@ -86,23 +87,46 @@ class MethodPage(PageWidget):
 
     # Making
 
-    def _make_steps(self) -> None:
-        context, forecasts = self.context, self.forecasts
-        self.plans = [PlanColumn(context, forecasts, self.prober, self.own_settings)]
-        self.plans += [PlanColumn(context, forecasts, self.prober) for _ in range(2)]
-        self.goal, self.model, self.data = (
-            GoalStep(context),
-            ModelStep(context, forecasts),
-            DataStep(context, forecasts),
-        )
-        self.method = MethodStep(context, forecasts, self.plans[0])
-        self.settings = SettingsStep(context, forecasts, self.plans[1])
-        self.check = CheckStep(context, forecasts, self.plans[2])
-        made: tuple[QWidget, ...] = (self.goal, self.model, self.data, self.method, self.settings, self.check)
-        for key, widget in zip(STEPS, made, strict=True):
-            self.steps.add(key, widget)
-        for entered in (self.method, self.settings, self.check):
-            entered.enter()
+    # Each step is made when it is first shown: the page itself then opens at once.
+
+    @cached_property
+    def goal(self) -> GoalStep:
+        made = GoalStep(self.context)
+        made.chosen.connect(self.edits.choose_goal)
+        return made
+
+    @cached_property
+    def model(self) -> ModelStep:
+        made = ModelStep(self.context, self.forecasts)
+        made.pick_wanted.connect(self.edits.pick_model)
+        return made
+
+    @cached_property
+    def data(self) -> DataStep:
+        made = DataStep(self.context, self.forecasts)
+        made.pick_wanted.connect(self.edits.pick_data)
+        return made
+
+    @cached_property
+    def method(self) -> MethodStep:
+        plan = PlanColumn(self.context, self.forecasts, self.prober, self.own_settings)
+        made = MethodStep(self.context, self.forecasts, plan)
+        made.chosen.connect(self.edits.choose_method)
+        return made
+
+    @cached_property
+    def settings(self) -> SettingsStep:
+        return SettingsStep(self.context, self.forecasts, PlanColumn(self.context, self.forecasts, self.prober))
+
+    @cached_property
+    def check(self) -> CheckStep:
+        made = CheckStep(self.context, self.forecasts, PlanColumn(self.context, self.forecasts, self.prober))
+        made.led.connect(self.lead_to)
+        return made
+
+    def _made(self, key: StepKey) -> bool:
+        """Whether a step was shown before."""
+        return key in self.__dict__
 
     def _lay_out(self) -> None:
         self.facts.hide()
@@ -125,11 +149,6 @@ class MethodPage(PageWidget):
         self.foot.back.connect(lambda: self._go(self.wizard.back()))
         self.foot.on.connect(self._on_continue)
         self.foot.anyway.connect(self._on_anyway)
-        self.goal.chosen.connect(self.edits.choose_goal)
-        self.method.chosen.connect(self.edits.choose_method)
-        self.model.pick_wanted.connect(self.edits.pick_model)
-        self.data.pick_wanted.connect(self.edits.pick_data)
-        self.check.led.connect(self.lead_to)
         self._connect_starter()
 
     def _connect_starter(self) -> None:
@@ -159,7 +178,7 @@ class MethodPage(PageWidget):
             self._project = session.project
             self._look()
             self.wizard = Wizard.start(self.situation)
-            self.method.enter()
+            self.method.arrange_anew()
         self.refresh()
 
     def _on_draft_changed(self) -> None:
@@ -172,13 +191,18 @@ class MethodPage(PageWidget):
             self.forecasts.look_at_machine()
 
     def _on_stale(self) -> None:
-        self.method.set_dimmed()
-        for plan in self.plans:
-            plan.set_dimmed()
+        current = self.wizard.current
+        if current == "method" and self._made("method"):
+            self.method.set_dimmed()
+        elif current == "settings" and self._made("settings"):
+            self.settings.plan.set_dimmed()
+        elif current == "check" and self._made("check"):
+            self.check.plan.set_dimmed()
 
     def _on_forecast(self) -> None:
         self.refresh()
-        self.settings.show_effect()
+        if self._made("settings"):
+            self.settings.show_effect()
 
     def refresh(self) -> None:
         """Show everything as it stands now."""
@@ -188,13 +212,20 @@ class MethodPage(PageWidget):
         self.bar.show()
         self._look()
         self.bar.show_steps(self.wizard.steps(self.situation))
-        self.steps.show_state(self.wizard.current)
         self._refresh_step()
+        self._show_step()
         if not self.starter.is_busy:
             gate = self.wizard.gate(self.situation)
             self.foot.show_gate(
                 gate, is_first=self.wizard.current == STEPS[0], is_last=self.wizard.current == STEPS[-1]
             )
+
+    def _show_step(self) -> None:
+        key = self.wizard.current
+        widget: QWidget = getattr(self, key)
+        if self.steps.indexOf(widget) < 0:
+            self.steps.add(key, widget)
+        self.steps.show_state(key)
 
     def _refresh_step(self) -> None:
         """Only the step that is shown: the others follow when they are."""
@@ -208,14 +239,14 @@ class MethodPage(PageWidget):
         elif current == "method":
             self.method.refresh()
             self.own_settings.refresh()
-            self.plans[0].refresh()
+            self.method.plan.refresh()
         elif current == "settings":
             self.settings.refresh(problems)
-            self.plans[1].refresh()
+            self.settings.plan.refresh()
         else:
             overridden = self.wizard.is_overridden(self.situation)
             self.check.refresh(problems, self.situation.shortage, is_overridden=overridden)
-            self.plans[2].refresh()
+            self.check.plan.refresh()
 
     def _look(self) -> None:
         session = self.context.session
@@ -233,7 +264,7 @@ class MethodPage(PageWidget):
         is_new = wizard.current != self.wizard.current
         self.wizard = wizard
         if is_new and wizard.current == "method":
-            self.method.enter()
+            self.method.arrange_anew()
         self.refresh()
 
     def _on_step(self, key: StepKey) -> None:

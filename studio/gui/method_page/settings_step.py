@@ -37,14 +37,11 @@ class SettingsStep(QWidget):
         for card in (self.training, self.method, self.optimizer, self.objective):
             self._scroll.column.addWidget(card)
         self._scroll.column.addStretch(1)
-        self.row = QHBoxLayout(self)
-        self.row.setContentsMargins(0, 0, 0, 0)
-        self.row.setSpacing(16)
-        self.row.addWidget(self._scroll, 57)
-
-    def enter(self) -> None:
-        """Shown again."""
-        self.row.addWidget(self.plan, 43)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(16)
+        row.addWidget(self._scroll, 57)
+        row.addWidget(plan, 43)
 
     def forms(self) -> list[SpecForm]:
         """All forms of this step."""

@@ -108,8 +108,8 @@ def _step(step: StepKey, *settings: str):  # type: ignore[no-untyped-def]
 
 def _full(stage: Stage) -> None:
     page = _large(stage, "method", "method.key=lisa", "method.train_embeddings=false")
-    if page.plans[0].fit.rows:
-        page.plans[0].fit.rows[0].check.setChecked(True)
+    if page.method.plan.fit.rows:
+        page.method.plan.fit.rows[0].check.setChecked(True)
 
 
 def _busy(stage: Stage) -> None:
