@@ -67,6 +67,12 @@ def make_plan(project: Project, spec: RunSpec, budget_bytes: int | None, *, is_e
     return Plan(spec, machine, rows, methods, rungs)
 
 
+def measure_speeds() -> None:
+    """Measure this computer once; what is found is remembered."""
+    with progress("Measuring this computer", "steps"):
+        run_to_result("speeds", {}, log=log_dir() / "speeds.log")
+
+
 def as_document(plan: Plan) -> dict[str, Any]:
     """For scripts: sizes in bytes, times in seconds."""
     return {
@@ -93,7 +99,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     if plan.rungs:
         _print_rungs(console, plan)
     if chosen.step_seconds is None and chosen.verdict != "impossible":
-        console.print("Times are not known until this computer is measured once: tunesmith doctor --speed")
+        console.print("Times are not known until this computer is measured once: add --measure.")
 
 
 def _table(plan: Plan) -> Table:
@@ -109,9 +115,13 @@ def _table(plan: Plan) -> Table:
 
 def _cells(found: Forecast) -> tuple[str, ...]:
     gpu = "-" if found.device in ("cpu", "mps") else human_bytes(found.peak_bytes)
-    step = "-" if found.step_seconds is None else human_seconds(found.step_seconds)
+    step = "-" if found.step_seconds is None else _short(found.step_seconds)
     run = "-" if found.run_seconds is None else human_seconds(found.run_seconds)
     return gpu, human_bytes(found.ram_bytes), human_bytes(found.disk_bytes), step, run
+
+
+def _short(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else human_seconds(seconds)
 
 
 def _words(found: Forecast) -> str:

@@ -83,16 +83,19 @@ def remember_run(resources: Resources, device: str, *, extra_bytes: int, pace: f
         pace: its seconds a step over the calculated ones, None when those were not known.
     """
     known = _read(resources)
-    runs = known.get("runs") if isinstance(known.get("runs"), list) else []
-    assert isinstance(runs, list)
     entry = {"device": device, "extra_bytes": extra_bytes, **({"pace": pace} if pace else {})}
-    _write(resources, {**known, "runs": [*runs, entry][-_KEPT:]})
+    _write(resources, {**known, "runs": [*_runs(known), entry][-_KEPT:]})
+
+
+def _runs(known: dict[str, Any]) -> list[Any]:
+    runs = known.get("runs")
+    return runs if isinstance(runs, list) else []
 
 
 def _middles(known: dict[str, Any], name: str) -> dict[str, float]:
     """Device -> the median of what its runs showed."""
     seen: dict[str, list[float]] = {}
-    for entry in known.get("runs") or []:
+    for entry in _runs(known):
         if isinstance(entry, dict) and isinstance(entry.get(name), int | float):
             seen.setdefault(str(entry.get("device")), []).append(float(entry[name]))
     return {device: statistics.median(values) for device, values in seen.items()}

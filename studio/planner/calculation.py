@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from studio.data.growing import num_heldout
 from studio.errors import UserError
+from studio.machine.bench import Habits, Speeds
 from studio.methods import METHODS, Trained
 from studio.models.arithmetic import Shapes
 from studio.optimizers import OPTIMIZERS
@@ -50,6 +51,7 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
         moment, memory = "traced", {kind: known.get(kind, 0) for kind in KINDS}
     memory["other"] += other_bytes(memory, device, machine)
     per_step, steps = _amount(spec, rows)
+    usual = _usual_batch(batch, spec, per_step)
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
     return Calculation(
         trained=trained,
@@ -59,7 +61,7 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
         ram_bytes=_CARD_PROCESS_BYTES + int(parked),
         steps=steps,
         step_tokens=per_step,
-        step_seconds=_seconds(spec, shapes, trained, device, machine, _usual_batch(batch, spec, per_step)),
+        step_seconds=seconds_of(spec, shapes, device, machine.speeds, machine.habits, usual),
         is_exact=bool(known),
     )
 
@@ -96,18 +98,19 @@ def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, bat
     )
 
 
-def _seconds(
-    spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, machine: Machine, batch: MicroBatch
+def seconds_of(
+    spec: RunSpec, shapes: Shapes, device: Device, speeds: Speeds | None, habits: Habits, batch: MicroBatch
 ) -> float | None:
+    """Seconds of a step of such micro-batches."""
     return step_seconds(
         shapes,
-        trained,
+        METHODS.get(spec.method.key).estimate(spec.method, shapes),
         batch,
         accumulation=spec.train.accumulation,
         state_bytes=OPTIMIZERS.get(spec.optimizer.key).state_bytes,
         device=device.kind,
-        speeds=machine.speeds,
-        habits=machine.habits,
+        speeds=speeds,
+        habits=habits,
     )
 
 

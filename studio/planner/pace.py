@@ -10,6 +10,9 @@ from studio.planner.activations import MicroBatch
 _REACHED = 0.65
 """Share of a bare matrix product's speed that a whole training step reaches, until runs here have taught better."""
 
+_CALL_SECONDS = 1e-5
+"""To start one operation: what small models spend most of their time on."""
+
 
 def step_seconds(
     shapes: Shapes,
@@ -28,8 +31,16 @@ def step_seconds(
         return None
     work = accumulation * batch.tokens * token_work(shapes, trained, batch)
     moved = trained.state * (2 * state_bytes + 12) + accumulation * _unpacked(shapes, trained, batch)
-    seconds = work / (rate * _REACHED) + moved / speeds.memory.get(device, float("inf"))
+    calls = accumulation * shapes.layers * _layer_calls(trained, batch) * _CALL_SECONDS
+    seconds = work / (rate * _REACHED) + moved / speeds.memory.get(device, float("inf")) + calls
     return seconds * habits.pace.get(device, 1.0)
+
+
+def _layer_calls(trained: Trained, batch: MicroBatch) -> float:
+    """Operations that Python starts in one layer, forward and back."""
+    forward = 60.0 + 9 * len(trained.adapted)
+    passes = trained.forwards + (2 if trained.backward else 0) + batch.checkpointed
+    return forward * passes
 
 
 def token_work(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:

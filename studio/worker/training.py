@@ -35,6 +35,7 @@ from studio.paths import write_text
 from studio.project.runs import Run
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
+from studio.worker.lessons import Lessons
 from studio.worker.questions import held_out_questions
 from studio.worker.run_context import RunContext, open_run
 
@@ -71,6 +72,7 @@ class _Session:
         self.spec: RunSpec = self.parts.spec
         self.accelerator: Accelerator = make_accelerator(self.spec.train.device, self.spec.train.precision)
         self.facts = read_facts(self.parts.base)
+        self.lessons = Lessons()
         cap_memory(self.accelerator.device, self.spec.train.memory_share)
         self.checkpoints = Checkpoints(run.checkpoints_dir, keep=self.spec.train.keep_checkpoints)
         self.checkpoint = self.checkpoints.newest() if resume else None
@@ -82,16 +84,25 @@ class _Session:
         self._check_base()
         with self.accelerator.main_process_first():  # the others then find the tokens in the cache
             data = self._read_rows()
+        prepared: Prepared | None = None
         try:
             prepared = self._prepare(data)
             loop = self._make_loop(prepared, data, memory)
             self.emit(events.Phase(name="Training", done=loop.progress.step, total=loop.plan.total_steps, unit="steps"))
             reason = loop.run()
+            if self.accelerator.num_processes == 1 and loop.progress.pieces == 1 and not loop.progress.recomputes:
+                self.lessons.keep(self.spec, self.facts, self.accelerator.device)
             if self.accelerator.is_main_process and reason != "paused":
                 self._keep_result(prepared, reason, loop.progress)
         finally:
             data.close()
+            if prepared is not None:
+                prepared.close()
         return events.Done(reason=reason, step=loop.progress.step)
+
+    def _tell(self, event: events.Event) -> None:
+        self.lessons.hear(event)
+        self.emit(event)
 
     def _say_hello(self, step: int) -> None:
         if self.accelerator.is_main_process:
@@ -140,6 +151,7 @@ class _Session:
             activation_checkpointing=self.spec.train.activation_checkpointing,
             resume=self.checkpoint / "weights" if self.checkpoint else None,
             trainable=load_safetensors(exact) if exact and exact.is_file() else {},
+            workspace=self.run.folder / "store",
             rows=lambda n: [data.train.row(at).ids.tolist() for at in range(min(n, len(data.train)))],
         )
         try:
@@ -175,7 +187,7 @@ class _Session:
             memory=memory,
             facts=self.facts,
         )
-        loop = Loop(plan, self.accelerator, self.emit, self.poll)
+        loop = Loop(plan, self.accelerator, self._tell, self.poll)
         if self.checkpoint:
             loop.resume(self.checkpoint)
         return loop
@@ -227,7 +239,7 @@ class _Session:
         part = self.run.folder / ".result.part"
         shutil.rmtree(part, ignore_errors=True)
         best = self.run.checkpoint_dir(progress.best_step) / "weights"
-        if reason == "early_stop" and best.is_dir():
+        if reason == "early_stop" and best.is_dir() and not prepared.saves_each_step:
             shutil.copytree(best, part)
         else:
             prepared.save_weights(part, True)

@@ -145,13 +145,14 @@ def _processes(folder: Path) -> Iterator[Cell]:
 
 
 def _process_cell(model: str, method: str, length: str) -> None:
-    import resource
+    import torch
 
     from studio.engine.probe import Probe, measure
+    from studio.worker.lessons import peak_bytes
 
     draft = spec(f"method.key={method}", f"train.max_length={length}", "train.batch_size=1")
     measure(Probe(draft, read_facts(Path(model)), int(length), int(length)), "cpu")
-    print(json.dumps({"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+    print(json.dumps({"bytes": peak_bytes(torch.device("cpu"))}))
 
 
 def _summary(cells: list[Cell]) -> dict[str, Any]:

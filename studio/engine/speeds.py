@@ -1,0 +1,97 @@
+"""How fast this computer is: large products, copies in memory and to the card, the disk. Some seconds in all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from studio.machine.bench import Speeds
+
+_SECONDS = 0.5  # of each figure
+_CPU_SIZE, _CARD_SIZE = 1024, 4096
+_COPIED = 256 << 20
+_FILE = 256 << 20
+_PIECE = 8 << 20
+
+
+def measure_speeds(folder: Path, on_progress: Callable[[str], None] = lambda what: None) -> Speeds:
+    """Measure everything that is there.
+
+    Args:
+        folder: on the disk that is measured; half a gigabyte is written there and removed.
+        on_progress: told what is being measured.
+    """
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    matmul, memory = {}, {}
+    for device in devices:
+        for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+            on_progress(f"{device} in {precision}")
+            matmul[f"{device} {precision}"] = _matmul(device, dtype)
+        on_progress(f"memory of {device}")
+        memory[device] = _copies(device)
+    on_progress("disk")
+    read, write = _disk(folder)
+    return Speeds(matmul, memory, _pcie() if "cuda" in devices else 0.0, read, write)
+
+
+def _matmul(device: str, dtype: torch.dtype) -> float:
+    """Operations a second; fp32 as training has it, without TF32."""
+    size = _CPU_SIZE if device == "cpu" else _CARD_SIZE
+    a, b = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
+    return 2 * size**3 * _rate(lambda: a @ b, device)
+
+
+def _copies(device: str) -> float:
+    """Bytes a second, read and written both counted."""
+    size = _COPIED if device == "cpu" else 4 * _COPIED
+    source, target = (torch.zeros(size, dtype=torch.uint8, device=device) for _ in range(2))
+    return 2 * size * _rate(lambda: target.copy_(source), device)
+
+
+def _pcie() -> float:
+    source = torch.zeros(_COPIED, dtype=torch.uint8).pin_memory()
+    target = torch.zeros(_COPIED, dtype=torch.uint8, device="cuda")
+    return _COPIED * _rate(lambda: target.copy_(source, non_blocking=True), "cuda")
+
+
+def _rate(work: Callable[[], object], device: str) -> float:
+    """How often a second; the best of several goes, because other programs only ever slow one down."""
+    work()
+    _finish(device)
+    best, until = 0.0, time.perf_counter() + _SECONDS
+    while time.perf_counter() < until:
+        begun = time.perf_counter()
+        work()
+        _finish(device)
+        best = max(best, 1 / (time.perf_counter() - begun))
+    return best
+
+
+def _finish(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _disk(folder: Path) -> tuple[float, float]:
+    """Bytes a second read and written, past the system's cache as far as it lets us."""
+    piece = os.urandom(_PIECE)
+    with TemporaryDirectory(dir=folder) as scratch:
+        path = Path(scratch) / "speed"
+        begun = time.perf_counter()
+        with path.open("wb", buffering=0) as file:
+            for _ in range(_FILE // _PIECE):
+                file.write(piece)
+            os.fsync(file.fileno())
+        written = time.perf_counter() - begun
+        with path.open("rb", buffering=0) as file:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            begun = time.perf_counter()
+            while file.read(_PIECE):
+                pass
+        return _FILE / (time.perf_counter() - begun), _FILE / written

@@ -1,0 +1,55 @@
+"""Speeds are measured and remembered by the job; a finished run teaches about its computer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from studio.engine import speeds
+from studio.machine.bench import remembered_habits, remembered_speeds
+from studio.machine.resources import read_resources
+from studio.project.jobs import run_to_result
+from studio.worker.lessons import Lessons, peak_bytes
+from tests.helpers.small_run import make_run, train_here
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "home"))
+
+
+def test_every_figure_is_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_SECONDS", 0.01), ("_CPU_SIZE", 128), ("_COPIED", 1 << 20), ("_FILE", 1 << 23)):
+        monkeypatch.setattr(speeds, name, value)
+    found = speeds.measure_speeds(tmp_path)
+    figures = [*found.matmul.values(), *found.memory.values(), found.disk_read, found.disk_write]
+    assert set(found.matmul) >= {"cpu fp32", "cpu bf16"}
+    assert min(figures) > 1e6
+    assert not list(tmp_path.glob("tmp*"))
+
+
+@pytest.mark.slow
+def test_the_job_remembers(tmp_path: Path) -> None:
+    said = run_to_result("speeds", {})
+    found = remembered_speeds(read_resources(tmp_path))
+    assert found is not None and found.matmul == said["matmul"]
+
+
+def test_a_finished_run_teaches(tmp_path: Path) -> None:
+    train_here(make_run(tmp_path))
+    assert remembered_habits(read_resources(tmp_path)).extra_bytes["cpu"] > 0
+
+
+def test_a_short_run_teaches_nothing(tmp_path: Path) -> None:
+    train_here(make_run(tmp_path, steps=4))
+    assert remembered_habits(read_resources(tmp_path)).extra_bytes == {}
+    assert Lessons().tokens == []
+
+
+def test_the_peak_is_this_process() -> None:
+    before = peak_bytes(torch.device("cpu"))
+    block = torch.ones(64 << 20, dtype=torch.uint8)
+    assert peak_bytes(torch.device("cpu")) >= before
+    assert before > 50_000_000 and block.numel()
