@@ -25,6 +25,7 @@ class Base:
         activation_checkpointing: recompute activations in backward.
         resume: the `weights` folder of the checkpoint that is taken up, or None for a new run.
         trainable: exact values of trained tensors to start from, by name; overrides `resume`. Empty for a new run.
+        workspace: where large files of this run may lie, None for a place of the method's choice.
         rows: token ids of the first `n` training rows, for methods that look at data before they begin.
     """
 
@@ -37,6 +38,7 @@ class Base:
     resume: Path | None = None
     trainable: dict[str, torch.Tensor] = field(default_factory=dict)
     rows: Callable[[int], list[list[int]]] = lambda n: []
+    workspace: Path | None = None
 
     @property
     def dtype(self) -> str:
@@ -55,6 +57,9 @@ class Prepared:
             needs no second copy.
         driver: the method's hand on the loop, where it needs one.
         parameters: what the optimizer sees, by name; None for all of the model's that have `requires_grad`.
+        saves_each_step: True where what is trained lies on the drive, so that a checkpoint costs next to nothing and
+            the one before it is gone with the next step.
+        close: lets go of files and threads when the run has ended, however it ended.
     """
 
     model: nn.Module
@@ -62,6 +67,8 @@ class Prepared:
     is_exact: bool = True
     driver: Driver | None = None
     parameters: dict[str, nn.Parameter] | None = None
+    saves_each_step: bool = False
+    close: Callable[[], None] = lambda: None
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Trained parameters by name."""
