@@ -98,6 +98,18 @@ def _partials() -> list[Path]:
     return list(cache_dir().rglob("*.tunesmith.part"))
 
 
+def test_what_does_not_fit_can_be_left_out(qtbot: QtBot, hub: Hub, page: ModelsPage, context: Context) -> None:
+    context.machine.look()
+    qtbot.waitUntil(lambda: context.machine.resources is not None)
+    for size in (10**9, 10**13):
+        hub.listed.append({"id": f"org/small-{size}", "safetensors": {"parameters": {"BF16": size}, "total": size}})
+    page.hub.field.setText("small-1")
+    qtbot.waitUntil(lambda: len(page.hub.rows) == 2, timeout=20_000)
+    assert "tunes from about 2.0 GB" in page.hub.rows[f"org/small-{10**9}"].facts.text()
+    page.hub.fits.click()
+    assert page.hub.rows[f"org/small-{10**13}"].isHidden() and not page.hub.rows[f"org/small-{10**9}"].isHidden()
+
+
 def test_a_gated_model_says_what_to_do(qtbot: QtBot, hub: Hub, page: ModelsPage) -> None:
     page.hub.field.setText("small")
     qtbot.waitUntil(lambda: page.hub.states.state() == "full", timeout=20_000)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QTimer, QUrl, Signal
 from PySide6.QtGui import QColor, QDesktopServices
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.errors import UserError
 from studio.gui.context import Context
@@ -15,6 +15,7 @@ from studio.gui.controls import (
     Badge,
     Button,
     Card,
+    Check,
     EmptyState,
     ErrorState,
     Field,
@@ -30,6 +31,7 @@ from studio.gui.models_page.downloads import Progress as Far
 from studio.gui.models_page.rows import ModelRow, hub_facts
 from studio.gui.tasks import Control, Task
 from studio.models.hub_search import FoundModel, Offer, offer, page_of, search
+from studio.planner.rough import fits_here
 
 _WAIT_MS = 350
 
@@ -82,6 +84,7 @@ class HubList(QWidget):
         self.downloads: Downloads = downloads_of(context)
         self.field = Field("Search the Hub by name, or paste a link", icon=Icon.SEARCH)
         self.field.setClearButtonEnabled(True)
+        self.fits = Check("Fits this computer")
         self.states = States()
         self.found: dict[str, FoundModel] = {}
         self.rows: dict[str, HubRow] = {}
@@ -96,14 +99,18 @@ class HubList(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
-        column.addWidget(self.field)
+        line = QHBoxLayout()
+        line.setSpacing(12)
+        line.addWidget(self.field, 1)
+        line.addWidget(self.fits)
+        column.addLayout(line)
         column.addWidget(self.states, 1)
         words = "Models with safe weights, the most used first. Nothing is downloaded until you say so."
         self.states.add("empty", bare(EmptyState(Icon.SEARCH, "Search the Hub", words)))
         self.states.add("busy", _busy())
         self._error = ErrorState()
         self.states.add("error", bare(self._error))
-        nothing = "Look for another part of its name. Models with pickled weights alone are left out."
+        nothing = "Look for another part of its name. Models with pickled weights alone, or too large, are left out."
         self.states.add("nothing", bare(EmptyState(Icon.SEARCH, "No model is called so", nothing)))
         self._scroll = ScrollColumn(margins=(0, 0, 10, 0))
         self._scroll.column.addStretch(1)
@@ -113,6 +120,7 @@ class HubList(QWidget):
         self.field.textChanged.connect(self._on_typed)
         self.field.returnPressed.connect(self.search_now)
         self._timer.timeout.connect(self.search_now)
+        self.fits.toggled.connect(lambda _: self._filter())
         self.downloads.changed.connect(self._on_download)
         self.downloads.finished.connect(self._on_finished)
 
@@ -150,13 +158,24 @@ class HubList(QWidget):
             self.rows[model.name] = row = self._make_row(model)
             self._scroll.column.insertWidget(at, row)
             self._on_download(model.name)
-        self.states.show_state("full" if models else "nothing")
+        self._filter()
 
     def _on_failed(self, error: Exception) -> None:
         title, hint = (error.message, error.hint) if isinstance(error, UserError) else ("The search failed", str(error))
         actions: list[tuple[str, Callable[[], object]]] = [("Search again", self.search_now)]
         self._error.say(title, hint, [*actions, ("Preferences", self._to_preferences)])
         self.states.show_state("error")
+
+    def _filter(self) -> None:
+        """Leave out what would not fit, when asked to."""
+        resources = self._context.machine.resources
+        if not self.rows:
+            self.states.show_state("nothing" if self.field.text().strip() else "empty")
+            return
+        for name, row in self.rows.items():
+            is_too_large = resources is not None and not fits_here(self.found[name].parameters, resources)
+            row.setVisible(not (self.fits.isChecked() and is_too_large))
+        self.states.show_state("nothing" if all(row.isHidden() for row in self.rows.values()) else "full")
 
     def _make_row(self, model: FoundModel) -> HubRow:
         row = HubRow(model, self._use_words)

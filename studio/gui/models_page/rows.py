@@ -18,6 +18,7 @@ from studio.gui.theme import tokens
 from studio.models.facts import ModelFacts
 from studio.models.hub_search import FoundModel
 from studio.models.on_disk import ModelOnDisk
+from studio.planner.rough import least_bytes
 
 _KIND_WORDS = {"starter": ", comes with Tunesmith", "folder": " in your folder", "hub": " from the Hub"}
 
@@ -117,11 +118,13 @@ def in_words(facts: ModelFacts) -> str:
 
 
 def hub_facts(model: FoundModel) -> str:
-    """'4.02 B weights, 8.1 GB, apache-2.0; 1.2 M downloads'."""
+    """'4.02 B weights, 8.1 GB, apache-2.0, tunes from about 4.1 GB; 1.2 M downloads'."""
     parts = []
     if model.parameters:
         parts.append(f"{short_count(model.parameters)} weights")
     if model.weight_bytes:
         parts.append(gigabytes(model.weight_bytes))
     parts.append(model.licence or "licence not said")
+    if model.parameters:
+        parts.append(f"tunes from about {gigabytes(least_bytes(model.parameters))}")
     return f"{', '.join(parts)}; {short_count(model.downloads)} downloads"
