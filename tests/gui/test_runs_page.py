@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from studio.gui.plots.plot_table import PlotTable
 from studio.gui.runs_page import deeds
 from studio.gui.runs_page.board import Board
 from studio.gui.runs_page.model import HELD_OUT, METHOD, SETTINGS, STATE
@@ -67,14 +69,14 @@ def test_ticking_overlays_and_keeps_colours(
     qtbot: QtBot, window: Window, starter_project: Project, runs: list[Run]
 ) -> None:
     _, board = shown(qtbot, window, starter_project, 3)
-    assert len(board.overlay.plot._lines) == 3
+    assert len(board.overlay.plot.lines) == 3
     board.table.setFocus()
     board.table.selectRow(1)
     qtbot.keyClick(board.table, Qt.Key.Key_Space)
-    assert [line.name for line in board.overlay.plot._lines] == ["run 3", "run 1"]
-    assert [line.slot for line in board.overlay.plot._lines] == [0, 2]
+    assert [line.name for line in board.overlay.plot.lines] == ["run 3", "run 1"]
+    assert [line.slot for line in board.overlay.plot.lines] == [0, 2]
     qtbot.keyClick(board.table, Qt.Key.Key_Space)
-    assert {line.slot for line in board.overlay.plot._lines} == {0, 1, 2}
+    assert {line.slot for line in board.overlay.plot.lines} == {0, 1, 2}
 
 
 def test_curves_go_over_steps_time_and_tokens(
@@ -86,6 +88,16 @@ def test_curves_go_over_steps_time_and_tokens(
         board.overlay.plot.point_at(1200)
         assert board.overlay.plot.readout.text().startswith(words)
         assert "run 1" in board.overlay.plot.readout.text()
+
+
+def test_curves_are_a_table_as_well(qtbot: QtBot, window: Window, starter_project: Project, runs: list[Run]) -> None:
+    page, board = shown(qtbot, window, starter_project, 3)
+    next(command for command in page.commands() if command.key == "Ctrl+T").slot()
+    table = board.overlay.findChild(PlotTable)
+    assert table is not None and table.table.model().columnCount() == 4
+    table.copy()
+    assert QApplication.clipboard().text().splitlines()[1] == "0\t2.500\t2.500\t2.500"
+    table.accept()
 
 
 def test_notes_are_kept_in_the_runs_folder(

@@ -14,6 +14,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from studio.gui.plots.plot_table import PlotTable
 from studio.gui.train_page.page import TrainPage
 from studio.gui.window import Window
 from studio.project.folder import Project
@@ -40,6 +41,10 @@ def shown(qtbot: QtBot, window: Window, project: Project, state: str, run: Run |
     page = window.page("train")
     assert isinstance(page, TrainPage)
     qtbot.waitUntil(lambda: page.states.state() == state, timeout=WAIT_MS)
+    qtbot.waitUntil(
+        lambda: not (page.view and page.view.isVisible()) or page.view.width() == page.states.width(), timeout=WAIT_MS
+    )
+    QApplication.processEvents()
     return page
 
 
@@ -49,9 +54,11 @@ def say(run: Run, *batch: events.Event) -> None:
         file.writelines(f"{events.encode(event)}\n" for event in batch)
 
 
-def press(qtbot: QtBot, window: Window, key: Qt.Key) -> None:
+def press(
+    qtbot: QtBot, window: Window, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+) -> None:
     window.setFocus()
-    qtbot.keyClick(window, key)
+    qtbot.keyClick(window, key, modifier)
 
 
 def test_nothing_trained_yet_leads_to_the_method(qtbot: QtBot, window: Window, starter_project: Project) -> None:
@@ -163,6 +170,16 @@ def test_the_curve_is_kept_as_picture_and_table(
     page.view.loss.write_table(Path("/proc/loss.csv"))
     qtbot.wait(100)
     assert window.isVisible()
+
+
+def test_the_curves_are_a_table_as_well(qtbot: QtBot, window: Window, starter_project: Project) -> None:
+    page = shown(qtbot, window, starter_project, "full", told_run(starter_project, a_run(5000)))
+    press(qtbot, window, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
+    assert page.view is not None
+    table = page.view.findChild(PlotTable)
+    assert table is not None and 200 <= table.table.model().rowCount() <= 220
+    assert table.table.model().index(0, 3).data() == "2.500"
+    table.accept()
 
 
 def test_answers_go_from_before_to_the_newest(qtbot: QtBot, window: Window, starter_project: Project) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QImage, QMouseEvent, QPainter
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QHideEvent, QImage, QMouseEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
 from studio.gui.plots.axes import Axis
@@ -39,6 +39,7 @@ class PlotFrame(pg.PlotWidget):
     zoomed = Signal()
     pointed = Signal(object)
     clicked = Signal(float)
+    _is_built = False
 
     def __init__(self, bottom: Axis, left: Axis, *, name: str, parent: QWidget | None = None) -> None:
         self.view = _View()
@@ -63,6 +64,7 @@ class PlotFrame(pg.PlotWidget):
         self.viewport().setMouseTracking(True)
         self._connect()
         self.dress()
+        self._is_built = True
 
     def _connect(self) -> None:
         self.view.sigRangeChangedManually.connect(self._on_moved)
@@ -118,7 +120,11 @@ class PlotFrame(pg.PlotWidget):
             return
         self.hair.setValue(x)
         self.hair.show()
-        area = self.area()
+        # In a low plot it is taller than the curves: it floats over the page, not only over the plot.
+        host = self.window()
+        if self.readout.parentWidget() is not host:
+            self.readout.setParent(host)
+        area = QRectF(self.area().translated(QPointF(self.mapTo(host, QPoint(0, 0)))))
         self.readout.show_at(area.left() + (x - low) / max(high - low, 1e-12) * area.width(), area, title, rows)
 
     def unpoint(self) -> None:
@@ -180,6 +186,15 @@ class PlotFrame(pg.PlotWidget):
     def _put_grid_behind(self) -> None:
         for axis in (self.bottom, self.left):
             axis.setZValue(self.view.zValue() - 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._is_built:  # Qt resizes before our constructor is through
+            self.unpoint()  # whoever points has to say anew where that is
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.unpoint()
 
     def _on_moved(self, axes: list[bool]) -> None:
         if not any(axes):

@@ -126,11 +126,13 @@ class MemoryPlot(PlotFrame):
         self.view.setYRange(0, top or 1e9, padding=0)
         right = self.x_range[1]
         self._place_line(self._limit_line, self._limit_words, 0.0 if is_far else self._limit, right)
+        self._limit_words.setAnchor((1, -0.05))
         self._limit_words.setText(f"{self._limit_name} {figures.gigabytes(self._limit)}" if self._limit else "")
         if is_far:
             self._limit_words.setText(f"{self._limit_name} {figures.gigabytes(self._limit)} ↑")
             self._limit_words.setVisible(True)
-            self._limit_words.setPos(right, top)
+            self._limit_words.setAnchor((0, -0.05))
+            self._limit_words.setPos(self.x_range[0], top)
         self._place_line(self._predicted_line, self._predicted_words, self._predicted, right)
         self._predicted_words.setText(f"Predicted peak {figures.gigabytes(self._predicted)}")
         self._limit_words.setColor(tokens().text3 if is_far else tokens().danger)

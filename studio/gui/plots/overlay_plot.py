@@ -56,14 +56,14 @@ class OverlayPlot(PlotFrame):
     """Loss of runs, by step, time or tokens."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        self._lines: list[Line] = []
+        self.lines: list[Line] = []
         self._items: list[pg.PlotDataItem] = []
         self.measure: Measure = "step"
         super().__init__(StepAxis("bottom"), LossAxis("left"), name="Loss of the ticked runs", parent=parent)
 
     def dress(self) -> None:
         super().dress()
-        for line, item in zip(self._lines, self._items, strict=True):
+        for line, item in zip(self.lines, self._items, strict=True):
             _dress(item, line)
 
     def set_measure(self, measure: Measure) -> None:
@@ -73,22 +73,22 @@ class OverlayPlot(PlotFrame):
         self.plotItem.setAxisItems({"bottom": self.bottom})
         self._put_grid_behind()
         self.is_zoomed = False
-        self.show_lines(self._lines)
+        self.show_lines(self.lines)
 
     def show_lines(self, lines: Sequence[Line]) -> None:
         """Draw these runs, the first on top."""
         for item in self._items:
             self.view.removeItem(item)
-        self._lines = list(lines)
-        self._items = [self._item(line, z) for z, line in enumerate(reversed(self._lines))][::-1]
-        ends = [float(self._x(line)[-1]) for line in self._lines if len(self._x(line))]
+        self.lines = list(lines)
+        self._items = [self._item(line, z) for z, line in enumerate(reversed(self.lines))][::-1]
+        ends = [float(self._x(line)[-1]) for line in self.lines if len(self._x(line))]
         self.set_whole(0, max([*ends, 1e-9]) * 1.02)
         self._set_y_range()
 
     def point_at(self, x: float) -> None:
         """Cross-hair at `x`: each run's loss there, or the last before it."""
         rows = []
-        for line in self._lines:
+        for line in self.lines:
             at = int(np.searchsorted(self._x(line), x, side="right")) - 1
             if at >= 0:
                 rows.append(ReadoutRow(line.name, figures.loss(float(line.curve.loss[at])), line_colour(line.slot)))
@@ -114,7 +114,7 @@ class OverlayPlot(PlotFrame):
         return item
 
     def _set_y_range(self) -> None:
-        losses = [line.curve.loss[np.isfinite(line.curve.loss)] for line in self._lines]
+        losses = [line.curve.loss[np.isfinite(line.curve.loss)] for line in self.lines]
         known = np.concatenate([*losses, np.empty(0)])
         if not len(known):
             return

@@ -44,7 +44,9 @@ class Readout(QWidget):
         self._title, self._rows = title, rows
         width, height = self._size()
         left = x + _GAP if x + _GAP + width <= area.right() else x - _GAP - width
-        self.setGeometry(round(max(area.left(), left)), round(area.top() + 8), round(width), round(height))
+        host = self.parentWidget()
+        top = min(area.top() + 8, host.height() - height - 4) if host is not None else area.top()
+        self.setGeometry(round(max(area.left(), left)), round(top), round(width), round(height))
         self.setAccessibleName(self.text())
         self.show()
         self.raise_()

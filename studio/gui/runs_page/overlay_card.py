@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from studio.gui import figures
 from studio.gui.controls import Card, Segment, States, Text
 from studio.gui.plots.legend import Entry as LegendEntry
 from studio.gui.plots.legend import Legend
 from studio.gui.plots.overlay_plot import STYLES, Line, OverlayPlot, line_colour
+from studio.gui.plots.plot_table import PlotTable
 from studio.gui.runs_page.library import Entry
 from studio.gui.theme import theme
+from studio.project.curve_rows import last_before, merged_x
 
 _MEASURES = (("step", "By step"), ("seconds", "By time"), ("tokens", "By tokens"))
+_AXIS_NAMES = {"step": "Step", "seconds": "Time", "tokens": "Tokens"}
 _LOSSES = (("held_out", "Held out"), ("smoothed", "Training"))
 
 
@@ -47,6 +51,20 @@ class OverlayCard(Card):
         """Overlay these (run, colour)."""
         self._shown = list(runs)
         self._draw()
+
+    def open_table(self) -> None:
+        """The overlaid curves as a table."""
+        measure, lines = self.plot.measure, self.plot.lines
+        every = [(line.name, getattr(line.curve, measure), line.curve.loss) for line in lines]
+        rows = []
+        for x in merged_x([xs for _, xs, _ in every]):
+            values = (last_before(xs, losses, x) for _, xs, losses in every)
+            words = figures.duration(x) if measure == "seconds" else figures.count(x)
+            rows.append((words, *("" if value is None else figures.loss(value) for value in values)))
+        header = (_AXIS_NAMES[measure], *(name for name, _, _ in every))
+        table = PlotTable("The curves as a table", header, rows, self)
+        table.finished.connect(table.deleteLater)
+        table.open()
 
     def _draw(self) -> None:
         key = self._loss.chosen_key()

@@ -71,6 +71,7 @@ class RunsPage(PageWidget):
             Command("Open project file…", self._bundles.choose_bundle, "", "Runs"),
             Command("Free space…", self.deeds.free_space, "", "Runs"),
         ]
+        found.append(Command("Show the curves as a table", self._open_table, "Ctrl+T", "Runs"))
         if self.board is None or not self.library.entries:
             return found
         names = {
@@ -145,6 +146,10 @@ class RunsPage(PageWidget):
 
     def _current(self) -> Entry | None:
         return self.library.entry(self.board.current_name()) if self.board is not None else None
+
+    def _open_table(self) -> None:
+        if self.board is not None and self.states.state() == "full":
+            self.board.overlay.open_table()
 
     def _toggle_details(self) -> None:
         if self.board is not None:

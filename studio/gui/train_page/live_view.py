@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from studio.gui import figures
 from studio.gui.context import Context
+from studio.gui.plots.plot_table import PlotTable
 from studio.gui.tokens import CARD_GAP
 from studio.gui.train_page.figures_strip import FiguresStrip
 from studio.gui.train_page.health_card import HealthCard
@@ -16,10 +18,12 @@ from studio.gui.train_page.loss_card import LossCard
 from studio.gui.train_page.memory_card import MemoryCard
 from studio.gui.train_page.run_watch import RunWatch
 from studio.gui.train_page.samples_card import SamplesCard
+from studio.project.curve_rows import table_steps, value_at
 from studio.project.curves import RunCurves
 
 _SIDE, _WIDE_SIDE = 316, 400
 _NARROW, _WIDE = 940, 1380
+_LOW = 330  # two plots with their heads need as much
 
 
 class LiveView(QWidget):
@@ -29,7 +33,7 @@ class LiveView(QWidget):
         super().__init__(parent)
         self._curves = RunCurves()
         self._pointed: float | None = None
-        self._side_wanted = False
+        self._side_wanted = self._is_calm = False
         self.health, self.figures = HealthCard(), FiguresStrip()
         self.loss, self.memory = LossCard(context), MemoryCard()
         self.samples, self.lanes = SamplesCard(), LanesCard()
@@ -64,6 +68,8 @@ class LiveView(QWidget):
         self.loss.plot.zoomed.connect(self._follow_loss)
         self.memory.plot.pointed.connect(lambda s: self.point_at_step(None if s is None else self._step_at(s)))
         self.memory.plot.zoomed.connect(self._follow_memory)
+        for plot in (self.loss.plot, self.memory.plot):
+            plot.view.sigResized.connect(self._point_again)
 
     @property
     def is_narrow(self) -> bool:
@@ -77,8 +83,10 @@ class LiveView(QWidget):
 
     def set_calm(self, is_calm: bool) -> None:
         """Leave verdict and figures out: something above says how it ended, and needs the room."""
+        self._is_calm = is_calm
         self.health.setVisible(not is_calm)
         self.figures.setVisible(not is_calm)
+        self._fit()
 
     def show_run(self, watch: RunWatch) -> None:
         """Show a run as it stands."""
@@ -119,6 +127,24 @@ class LiveView(QWidget):
             self.point_at_step(best[0])
             self.samples.show_step(best[0])
 
+    def open_table(self) -> None:
+        """The curves as a table."""
+        curves, smoothed = self._curves, self._curves.smoothed()
+        steps = curves.steps
+        names = ("loss", "learning_rate", "grad_norm")
+        rows = []
+        for step in table_steps(curves):
+            loss, rate, norm = (value_at(steps["step"], steps[name], step) for name in names)
+            smooth = value_at(steps["step"], smoothed, step)
+            held = curves.eval_at(step)
+            rows.append(
+                (figures.count(step), *(_known(value) for value in (loss, smooth, held)), _rate(rate), _known(norm))
+            )
+        header = ("Step", "Loss", "Smoothed", "Held-out", "Learning rate", "Gradient norm")
+        table = PlotTable("The curves as a table", header, rows, self)
+        table.finished.connect(table.deleteLater)
+        table.open()
+
     # Qt
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -135,8 +161,14 @@ class LiveView(QWidget):
     # Inside
 
     def _fit(self) -> None:
+        self.memory.setVisible(not self._is_calm or self.height() >= _LOW)
         self.side.setVisible(not self.is_narrow or self._side_wanted)
         self.side.setFixedWidth(_WIDE_SIDE if self.width() >= _WIDE else _SIDE)
+
+    def _point_again(self, *_: object) -> None:
+        """A plot of another size has the same step elsewhere."""
+        if self._pointed is not None:
+            QTimer.singleShot(0, self, lambda: self.point_at_step(self._pointed))
 
     def _seconds_at(self, step: float) -> float:
         """Seconds of training at a step, beyond what is known by the pace of the whole."""
@@ -175,3 +207,11 @@ class LiveView(QWidget):
             self.loss.plot.show_range(self._step_at(low), self._step_at(high))
         elif self.loss.plot.is_zoomed:
             self.loss.plot.show_whole()
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None else figures.loss(value)
+
+
+def _rate(value: float | None) -> str:
+    return "" if value is None else figures.rate(value)

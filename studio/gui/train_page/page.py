@@ -90,7 +90,10 @@ class TrainPage(PageWidget):
     # The page
 
     def enter(self, **arguments: object) -> None:
-        self._chosen = self._named(arguments.get("run")) or self._chosen
+        if "run" in arguments:
+            self._chosen = self._named(arguments["run"])
+        elif self.context.session.live is not None:
+            self._chosen = None  # the rail tells of the run that trains, so that is what it leads to
         self._show_wanted()
         if arguments.get("resume") and self.watch is not None:
             self.steering.resume()
@@ -107,6 +110,7 @@ class TrainPage(PageWidget):
             Command("Loss on a logarithmic axis", self._toggle_log_axis, "L", "Train"),
             Command("Show the whole curve", self._show_whole, "0", "Train"),
             Command("Go to the best checkpoint", self._point_at_best, "B", "Train"),
+            Command("Show the curves as a table", self._open_table, "Ctrl+T", "Train"),
             Command("Export the curve as a picture", self._save_picture, "", "Train"),
             Command("Export curves as CSV", self._save_table, "", "Train"),
             Command("Show the log", self.toggle_log, "", "Train"),
@@ -260,7 +264,7 @@ class TrainPage(PageWidget):
         is_ready = watch.is_getting_ready or self._is_resuming
         self.title.say(watch.facts.title)
         show_badge(self._badge, watch.status, is_ready=is_ready)
-        self.facts.say(_facts_line(watch))
+        self.facts.say(_facts_line(watch, is_short=self.states.width() < _NARROW))
         self.buttons.show_for(
             watch.status,
             is_ready=is_ready,
@@ -353,6 +357,10 @@ class TrainPage(PageWidget):
         if self.view is not None:
             self.view.point_at_best()
 
+    def _open_table(self) -> None:
+        if self.view is not None and self.states.state() == "full":
+            self.view.open_table()
+
     def _save_picture(self) -> None:
         if self.view is not None:
             self.view.loss.save_picture()
@@ -389,9 +397,11 @@ class TrainPage(PageWidget):
             self._set_header(self.watch)
 
 
-def _facts_line(watch: RunWatch) -> str:
+def _facts_line(watch: RunWatch, *, is_short: bool) -> str:
     curves, spec = watch.curves, watch.facts.spec
     parts = [watch.facts.model, f"started {figures.when(watch.curves.started)}" if watch.curves.started else ""]
+    if is_short:
+        return " · ".join(filter(None, parts))
     parts.append(epoch_words(curves, spec) if watch.status == "running" else "")
     saved = max(curves.checkpoints.values(), default=0.0)
     if saved and watch.status == "running":
