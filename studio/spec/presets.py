@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from studio.errors import UserError, nearest
 from studio.spec.fields import assignment
 from studio.spec.goals import GOALS, Goal, Proposal
 from studio.spec.run_spec import RunSpec
+from studio.spec.values import set_values
 
 _FEWEST_STEPS = 60  # fewer optimizer steps rarely change an answer; measured on the starter
 _MOST_EPOCHS = 10.0
@@ -33,6 +35,17 @@ def assignments(key: str, spec: RunSpec, num_rows: int | None = None) -> list[st
     """The edits that choosing the goal `key` makes, as `path=value`."""
     settings = [assignment(proposal.path, proposal.value) for proposal in proposals(GOALS[key], spec, num_rows)]
     return [assignment("goal.kind", key), *settings]
+
+
+def propose(key: str, spec: RunSpec) -> RunSpec:
+    """The draft with what a goal proposes; "" proposes nothing.
+
+    Raises:
+        UserError: there is no such goal.
+    """
+    if key and key not in GOALS:
+        raise UserError(f'There is no goal "{key}".', nearest(key, GOALS))
+    return set_values(spec, assignments(key, spec)) if key else spec
 
 
 def order_by_fit(verdicts: Mapping[str, str]) -> list[str]:

@@ -18,7 +18,8 @@ COMMANDS = {
     "doctor": {"--json"},
     "eval": {"--json"},
     "export": {"--to", "--quant", "--out"},
-    "init": {"--model", "--data", "--method", "--set"},
+    "init": {"--model", "--data", "--method", "--goal", "--set"},
+    "models": {"--search", "--delete", "--yes", "--json"},
     "pack": set(),
     "pause": set(),
     "plan": {"--json", "--budget", "--exact"},
@@ -55,6 +56,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 WRONG = [
+    (["models", "--delete", "nosuch/model", "--yes"], "There is no model"),
+    (["models", "--delete", "starter", "--yes"], "did not come from the Hub"),
+    (["init", "new", "--model", "starter", "--data", "rows.jsonl", "--goal", "tonne"], '"tone"'),
     (["nosuch"], "nosuch"),
     (["train"], "PROJECT"),
     (["train", "nowhere"], "project.yaml"),

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from studio.gui.context import Context
 from studio.gui.controls import Button, Card, EmptyState, Field, ScrollColumn, States
 from studio.gui.forms import Form
-from studio.gui.forms.editors import Editor
+from studio.gui.forms.editors import Editor, TextEditor
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.preferences_page.folders import FolderEditor, FolderListEditor
@@ -121,6 +121,8 @@ class PreferencesPage(PageWidget):
         for form in self.forms.values():
             form.set_values(values)
             for row in form.rows:
+                if row.facts.path == "hub_endpoint" and isinstance(row.editor, TextEditor):
+                    row.editor.set_hint(hub_place.PUBLIC)
                 variable = _VARIABLES.get(row.facts.path, "")
                 if variable and is_from_environment(variable):
                     row.show_problem(f"The variable {variable} is set outside, and wins.", is_fatal=False)
