@@ -34,7 +34,7 @@ def load_base(
     weight_files(folder)
     if is_weightless():
         wanted = torch.bfloat16 if dtype == "auto" else getattr(torch, dtype)
-        model = build(folder, dtype=wanted, attention=_attention(folder), quantise=quantise)
+        model = build(folder, dtype=wanted, attention=attention_kind(folder), quantise=quantise)
         model.config.use_cache = False
         return model
     options: dict[str, Any] = {"dtype": dtype if dtype == "auto" else getattr(torch, dtype)}
@@ -43,7 +43,7 @@ def load_base(
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
-            attn_implementation=_attention(folder),
+            attn_implementation=attention_kind(folder),
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -77,7 +77,7 @@ def is_adapter(weights: Path) -> bool:
     return (weights / "adapter_config.json").is_file()
 
 
-def _attention(folder: Path) -> str:
+def attention_kind(folder: Path) -> str:
     """Torch's fused attention, except where scores are capped (Gemma 2), which it would silently leave out."""
     text = read_facts(folder).config
     return "eager" if text.get("attn_logit_softcapping") else "sdpa"

@@ -326,6 +326,8 @@ class Loop:
         every, minutes = self.train.checkpoint_every, self.train.checkpoint_minutes
         if self.progress.step == self.plan.total_steps or self.progress.step == step:
             return False
+        if self.plan.prepared.saves_each_step:
+            return True
         is_late = minutes > 0 and time.monotonic() - since >= 60 * minutes
         if self.accelerator.num_processes > 1:
             is_late = bool(self.sum(float(is_late))[0])

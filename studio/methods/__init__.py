@@ -83,6 +83,7 @@ class Method:
         estimate: what these settings hold in memory for a model of these shapes; plain arithmetic, microseconds.
         prepare: makes a loaded base model ready to train; imports the engine inside.
         lighter: key of the method that does nearly the same with less memory, "" for none.
+        is_streamed: whether weights come from the drive layer by layer, into buffers that no tracing of torch sees.
         quantises_base: whether the base is loaded in 4 bits (the loader asks).
         stretch: how many times longer the model's context becomes with these settings.
     """
@@ -99,6 +100,7 @@ class Method:
     prepare: Callable[[Base, Any], Prepared]
     lighter: str = ""
     quantises_base: bool = False
+    is_streamed: bool = False
     stretch: Callable[[Any], float] = lambda params: 1.0
 
 

@@ -35,7 +35,6 @@ from studio.paths import write_text
 from studio.project.runs import Run
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
-from studio.worker.lessons import Lessons
 from studio.worker.questions import held_out_questions
 from studio.worker.run_context import RunContext, open_run
 
@@ -72,7 +71,6 @@ class _Session:
         self.spec: RunSpec = self.parts.spec
         self.accelerator: Accelerator = make_accelerator(self.spec.train.device, self.spec.train.precision)
         self.facts = read_facts(self.parts.base)
-        self.lessons = Lessons()
         cap_memory(self.accelerator.device, self.spec.train.memory_share)
         self.checkpoints = Checkpoints(run.checkpoints_dir, keep=self.spec.train.keep_checkpoints)
         self.checkpoint = self.checkpoints.newest() if resume else None
@@ -90,8 +88,6 @@ class _Session:
             loop = self._make_loop(prepared, data, memory)
             self.emit(events.Phase(name="Training", done=loop.progress.step, total=loop.plan.total_steps, unit="steps"))
             reason = loop.run()
-            if self.accelerator.num_processes == 1 and loop.progress.pieces == 1 and not loop.progress.recomputes:
-                self.lessons.keep(self.spec, self.facts, self.accelerator.device)
             if self.accelerator.is_main_process and reason != "paused":
                 self._keep_result(prepared, reason, loop.progress)
         finally:
@@ -99,10 +95,6 @@ class _Session:
             if prepared is not None:
                 prepared.close()
         return events.Done(reason=reason, step=loop.progress.step)
-
-    def _tell(self, event: events.Event) -> None:
-        self.lessons.hear(event)
-        self.emit(event)
 
     def _say_hello(self, step: int) -> None:
         if self.accelerator.is_main_process:
@@ -187,7 +179,7 @@ class _Session:
             memory=memory,
             facts=self.facts,
         )
-        loop = Loop(plan, self.accelerator, self._tell, self.poll)
+        loop = Loop(plan, self.accelerator, self.emit, self.poll)
         if self.checkpoint:
             loop.resume(self.checkpoint)
         return loop

@@ -36,6 +36,8 @@ def test_the_numbers_are_possible(key: str, facts: ModelFacts) -> None:
 @pytest.mark.parametrize("key", METHODS.all())
 def test_what_is_calculated_is_what_a_step_takes(key: str, facts: ModelFacts) -> None:
     """The whole contract: never more than 5 % too little, at most 12 % too much."""
+    if METHODS.get(key).is_streamed:
+        pytest.skip("its memory is buffers of its own, which tests/engine/test_stream_memory.py measures")
     draft = spec(f"method.key={key}", "train.max_length=256", "train.batch_size=2")
     batch = fullest_batch(draft, METHODS.get(key).estimate(draft.method, facts.shapes), None)
     calculated = sum(calculated_memory(draft, facts.shapes, CPU, batch)[1].values())

@@ -1,0 +1,224 @@
+"""A model's decoder layers without weights of their own: they are bound to what has just been read, and let go again.
+
+The layers' modules stay as transformers made them (each knows its number, its window, its kind of attention); only
+their matrices come and go. Called outside training they stream by themselves, so that evaluation and answers work.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from studio.engine.stream.buffers import Buffer
+from studio.engine.stream.schemes import Scheme
+from studio.engine.stream.store import Store
+from studio.engine.stream.traffic import Reading
+from studio.models.store_layout import StoredTensor
+
+
+class Reached(Exception):
+    """The last layer was reached; thrown to end a forward pass whose rest is not wanted."""
+
+
+@dataclass
+class Call:
+    """What a model hands its layers for one micro-batch, noted without running them.
+
+    Attributes:
+        hidden: what the first layer is given, with the graph that leads back to the embedding.
+        arguments: of each layer, positional (without the hidden states) and by name.
+    """
+
+    hidden: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+    arguments: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Place:
+    module: nn.Module
+    attribute: str
+    empty: nn.Parameter
+    tensor: StoredTensor
+
+
+class Blocks:
+    """The streamed layers; layer `n` is unit `n` of the store.
+
+    Args:
+        modules: decoder layers, their matrices without memory.
+        prefixes: the name of each layer in the model.
+        exact: whether arithmetic is fp32, so that residuals are read as well.
+    """
+
+    def __init__(
+        self,
+        modules: list[nn.Module],
+        prefixes: list[str],
+        store: Store,
+        scheme: Scheme,
+        *,
+        exact: bool,
+        device: torch.device,
+    ) -> None:
+        self.modules, self.store = modules, store
+        self._scheme, self._exact, self._device = scheme, exact, device
+        self._places = [
+            [_place(module, prefix, tensor) for tensor in unit.tensors]
+            for module, prefix, unit in zip(modules, prefixes, store.layout.units, strict=False)
+        ]
+        self._originals = [module.forward for module in modules]
+        self._ahead: dict[int, tuple[Reading, Reading | None]] = {}
+        self._bound: tuple[int, Buffer] | None = None
+        self._is_wide = False
+        self._gives_tuple = False
+        self._call: Callable[..., Any] = self._streamed
+        for at, module in enumerate(modules):
+            module.forward = self._forward(at)
+
+    def __len__(self) -> int:
+        return len(self.modules)
+
+    def parameters(self, at: int) -> dict[str, torch.Tensor]:
+        """A bound layer's matrices by their names in the model."""
+        return {p.tensor.name: p.module._parameters[p.attribute] for p in self._places[at]}
+
+    def prefetch(self, at: int) -> None:
+        """Begin to read a layer, if there is such a one."""
+        is_here = self._bound is not None and self._bound[0] == at
+        if 0 <= at < len(self) and at not in self._ahead and not is_here:
+            rest = self.store.read_residuals(at) if self._exact else None
+            self._ahead[at] = self.store.read_weights(at), rest
+
+    def bind(self, at: int, *, then: int, train: bool = False, wide: bool = False) -> None:
+        """Give a layer its weights, and begin to read the one that is needed after it.
+
+        Args:
+            train: whether they get gradients.
+            wide: bf16 weights as fp32, for a forward pass that is not under autocast.
+        """
+        if self._bound is None or self._bound[0] != at or self._is_wide != wide:
+            self.release()
+            self._is_wide = wide
+            self.prefetch(at)
+            weights, rest = self._ahead.pop(at)
+            self.prefetch(then)
+            buffer = self.store.wait(weights)
+            self._fill(at, buffer, rest)
+            self._bound = at, buffer
+        else:
+            self.prefetch(then)
+        for place in self._places[at]:
+            parameter = place.module._parameters[place.attribute]
+            assert parameter is not None
+            parameter.requires_grad_(train)
+            parameter.grad = None
+
+    def release(self) -> None:
+        """Take the bound layer's weights away; nothing happens when none is bound."""
+        if self._bound is not None:
+            at, buffer = self._bound
+            self._empty(at)
+            self.store.release(at, buffer)
+            self._bound = None
+
+    def hand_over(self) -> Buffer:
+        """The bound layer's buffer, to be changed and written by the caller."""
+        assert self._bound is not None
+        at, buffer = self._bound
+        self._empty(at)
+        self._bound = None
+        return buffer
+
+    def run(self, at: int, hidden: torch.Tensor, call: Call) -> torch.Tensor:
+        """A bound layer's own forward for one micro-batch."""
+        positional, named = call.arguments[at]
+        out = self._originals[at](hidden, *positional, **named)
+        return out[0] if isinstance(out, tuple) else out
+
+    def note(self, forward: Callable[[], object]) -> Call:
+        """Run a model's forward as far as its layers, noting what they are given."""
+        call = Call()
+
+        def record(at: int, hidden: torch.Tensor, *positional: Any, **named: Any) -> Any:
+            if at == 0:
+                call.hidden = hidden
+            call.arguments.append((positional, named))
+            if at == len(self) - 1:
+                raise Reached
+            return (hidden,) if self._gives_tuple else hidden
+
+        self._call = record
+        try:
+            forward()
+        except Reached:
+            return call
+        finally:
+            self._call = self._streamed
+        raise AssertionError("the model did not run its layers")
+
+    def finish(self, hidden: torch.Tensor, forward: Callable[[], Any]) -> Any:
+        """What a model's forward makes of the last layer's output."""
+
+        def skip(at: int, given: torch.Tensor, *_: Any, **__: Any) -> Any:
+            out = hidden if at == len(self) - 1 else given
+            return (out,) if self._gives_tuple else out
+
+        self._call = skip
+        try:
+            return forward()
+        finally:
+            self._call = self._streamed
+
+    def _forward(self, at: int) -> Callable[..., Any]:
+        def forward(hidden_states: torch.Tensor, *positional: Any, **named: Any) -> Any:
+            return self._call(at, hidden_states, *positional, **named)
+
+        return forward
+
+    def _streamed(self, at: int, hidden: torch.Tensor, *positional: Any, **named: Any) -> Any:
+        narrow = self._exact or torch.is_autocast_enabled(self._device.type)
+        self.bind(at, then=(at + 1) % len(self), wide=not narrow)
+        out = self._originals[at](hidden, *positional, **named)
+        self._gives_tuple = isinstance(out, tuple)
+        return out
+
+    def _fill(self, at: int, buffer: Buffer, rest: Reading | None) -> None:
+        weights = buffer.view(torch.bfloat16)
+        if self._exact:
+            bits = buffer.view(torch.int16)
+            if rest is not None:
+                kept = self.store.wait(rest)
+                part = self.store.layout.parts[0]
+                record = {"r": kept.view(getattr(torch, part.dtype))[: len(bits)]}
+                weights = self._scheme.master(bits, record)
+                self.store.pool.give(kept)
+            else:
+                weights = self._scheme.master(bits, {})
+        weights = weights.to(self._device, non_blocking=True)
+        weights = weights.float() if self._is_wide else weights
+        for place in self._places[at]:
+            values = weights[place.tensor.start : place.tensor.end].view(place.tensor.shape)
+            place.module._parameters[place.attribute] = nn.Parameter(values, requires_grad=False)
+
+    def _empty(self, at: int) -> None:
+        for place in self._places[at]:
+            place.module._parameters[place.attribute] = place.empty
+
+
+def _place(module: nn.Module, prefix: str, tensor: StoredTensor) -> _Place:
+    path, _, attribute = tensor.name.removeprefix(prefix + ".").rpartition(".")
+    owner = module.get_submodule(path)
+    empty = owner._parameters[attribute]
+    assert empty is not None
+    return _Place(owner, attribute, empty, tensor)
+
+
+def takes_hidden_first(module: nn.Module) -> bool:
+    """Whether a layer's forward is given hidden states before anything else, as all decoders of transformers do."""
+    names = list(inspect.signature(module.forward).parameters)
+    return bool(names) and names[0] in ("hidden_states", "x", "input")

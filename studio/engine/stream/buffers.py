@@ -1,0 +1,74 @@
+"""Memory for the drive to read into: page-aligned, of exactly the size that is needed, and used again.
+
+One pool by size (MemAscend, arXiv 2505.23254: equal slots waste three quarters of the memory; rounding up to powers of
+two wastes more). On a machine with a card the memory is registered with it, so that copies run beside computing.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Buffer:
+    """A piece of memory and how torch sees it (bytes)."""
+
+    memory: mmap.mmap
+    bytes: torch.Tensor
+
+    def view(self, dtype: torch.dtype, start: int = 0, end: int | None = None) -> torch.Tensor:
+        """Bytes from `start` to `end` as numbers."""
+        return self.bytes[start:end].view(dtype)
+
+
+class BufferPool:
+    """Buffers by size.
+
+    Attributes:
+        held_bytes: of all buffers, in use or waiting.
+    """
+
+    def __init__(self, *, pinned: bool) -> None:
+        self._pinned = pinned
+        self._free: dict[int, list[Buffer]] = {}
+        self._lock = threading.Lock()
+        self.held_bytes = 0
+
+    def take(self, size: int) -> Buffer:
+        """A buffer of this size; what is in it is left over."""
+        with self._lock:
+            waiting = self._free.get(size)
+            if waiting:
+                return waiting.pop()
+            self.held_bytes += size
+        return self._make(size)
+
+    def give(self, buffer: Buffer) -> None:
+        """Back for the next one who needs this size."""
+        with self._lock:
+            self._free.setdefault(len(buffer.memory), []).append(buffer)
+
+    def _make(self, size: int) -> Buffer:
+        memory = _anonymous(size)
+        seen = torch.frombuffer(memory, dtype=torch.uint8)
+        if self._pinned:
+            _register(seen)
+        return Buffer(memory, seen)
+
+
+def _anonymous(size: int) -> mmap.mmap:
+    """Private where the system tells the two apart: shared memory would outlive and be counted otherwise."""
+    options: dict[str, Any] = {}
+    if hasattr(mmap, "MAP_PRIVATE") and hasattr(mmap, "MAP_ANONYMOUS"):
+        options["flags"] = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    return mmap.mmap(-1, size, **options)
+
+
+def _register(seen: torch.Tensor) -> None:
+    """Exact size, unlike torch's own pinned allocator. Memory that a driver refuses is slower, and works."""
+    torch.cuda.cudart().cudaHostRegister(seen.data_ptr(), seen.numel(), 0)

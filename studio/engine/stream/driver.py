@@ -1,0 +1,301 @@
+"""The streamed step: layers pass through one at a time, forward, back, and straight into their update.
+
+Vertical: all micro-batches go through a layer before the next one is read (GreedySnake, arXiv 2512.17570), so that
+accumulation reads weights once. The forward pass keeps each layer's inputs and no graph; the backward pass reads the
+layers again from the last one down and computes each anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from studio.engine.checkpoint import MANIFEST
+from studio.engine.driver import Driver
+from studio.engine.stream.blocks import Blocks, Call
+from studio.engine.stream.chance import Chance
+from studio.engine.stream.clipping import Clip, Clipping
+from studio.engine.stream.learner import Group, Learner, at_rate
+from studio.engine.stream.residents import End, Smalls
+from studio.engine.stream.schemes import Hyper, Scheme, SchemeI
+from studio.engine.stream.spill import Spill, unused
+from studio.engine.stream.store import Store
+from studio.errors import UserError
+from studio.models.store_layout import StoredTensor
+from studio.protocol import events
+
+if TYPE_CHECKING:
+    from studio.engine.loop import Loop
+    from studio.engine.rows import Rows
+
+
+@dataclass
+class Streamed:
+    """A model taken apart for streaming.
+
+    Attributes:
+        names: of everything trained, in the model's order.
+    """
+
+    store: Store
+    scheme: Scheme
+    blocks: Blocks
+    ends: list[End]
+    smalls: Smalls
+    stand_ins: dict[str, nn.Parameter]
+
+
+@dataclass
+class _Pass:
+    """One step under way: each micro-batch's call, its layer inputs, and the gradient that travels down."""
+
+    calls: list[Call]
+    inputs: list[list[torch.Tensor]] = field(default_factory=list)
+    chances: list[list[Chance]] = field(default_factory=list)
+    travelling: list[torch.Tensor] = field(default_factory=list)
+    norms: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class StreamDriver(Driver):
+    """The loop's hand on a streamed model.
+
+    Args:
+        parts: the model taken apart.
+        clipping: see `clipping.py`.
+        device: where it computes.
+        seed: of what is rounded at random.
+    """
+
+    def __init__(self, parts: Streamed, *, clipping: Clipping, device: torch.device, seed: int) -> None:
+        self.parts, self.store = parts, parts.store
+        self._learner = Learner(parts.store, parts.scheme, device=device, seed=seed)
+        self._device, self._clipping = device, clipping
+        self._groups: dict[str, Group] = {}
+        self._norm = 0.0
+        self._spill: Spill | None = None
+        self._checkpoints = Path()
+
+    def begin(self, loop: Loop) -> None:
+        """Read the optimizer's groups, and say what of the settings does not count here.
+
+        Raises:
+            UserError: several processes, which would all write the same store.
+        """
+        if loop.accelerator.num_processes > 1:
+            raise UserError("A streamed run has one process.", "Start it without --processes.")
+        names = {id(parameter): name for name, parameter in self.parts.stand_ins.items()}
+        for group in loop.optimizer.param_groups:
+            betas = group.get("betas", (0.9, 0.999))
+            hyper = Hyper(0, 0.0, betas[0], betas[1], group.get("eps") or 1e-8)
+            for parameter in group["params"]:
+                self._groups[names[id(parameter)]] = Group(group["weight_decay"], hyper)
+        units = len(self.parts.blocks) + len(self.parts.ends)
+        self._clip = Clip(self._clipping, loop.train.clip_norm or 0.0, units)
+        self._checkpoints = loop.plan.checkpoints.folder
+        for notice in _notices(loop, self.store):
+            loop.emit(notice)
+
+    def before_step(self, number: int, rows: list[Rows]) -> None:
+        """Once the step before is in a complete checkpoint, its old slots are free."""
+        if (self._checkpoints / f"{number - 1:08d}" / MANIFEST).is_file():
+            self.store.settle()
+
+    def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
+        """The whole step; nothing is left for the loop's optimizer."""
+        rate = loop.optimizer.param_groups[0]["lr"]
+        number = loop.progress.step + 1
+        self._groups = {name: at_rate(group, number, rate) for name, group in self._groups.items()}
+        waits = self._clip.waits
+        if waits and self._spill is None:
+            kept = torch.bfloat16 if len(rows) == 1 and not self._is_exact(loop) else torch.float32
+            self._spill = Spill(self.store, len(self.parts.blocks), kept)
+        under_way = _Pass([self.parts.blocks.note(partial(_forward, loop, row)) for row in rows])
+        self._climb(loop, under_way)
+        loss = self._turn(loop, rows, under_way, trained)
+        for at in reversed(range(len(self.parts.blocks))):
+            self._descend(loop, under_way, at)
+            if not waits:
+                self._learn_layer(under_way, at)
+        for call, gradient in zip(under_way.calls, under_way.travelling, strict=True):
+            call.hidden.backward(gradient)
+        self._finish(under_way, waits)
+        return loss
+
+    def gradient_size(self) -> float | None:
+        """Of all gradients, before clipping."""
+        return self._norm
+
+    def state(self) -> dict[str, Any]:
+        """What is trained and lies in no file of the store."""
+        state = {"smalls": self.parts.smalls.state(), "clip": self._clip.state()}
+        if isinstance(self.parts.scheme, SchemeI):
+            state["sums"] = {name: [t.cpu() for t in sums] for name, sums in self.parts.scheme.sums.items()}
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Put it back."""
+        self.parts.smalls.load_state(state["smalls"])
+        self._clip.load_state(state["clip"])
+        if isinstance(self.parts.scheme, SchemeI):
+            self.parts.scheme.sums = {
+                name: (rows.to(self._device), columns.to(self._device))
+                for name, (rows, columns) in state["sums"].items()
+            }
+
+    def close(self) -> None:
+        """Let go of the store; gradients that waited on the drive are of no use to anybody."""
+        if self._spill is not None:
+            self._spill.close()
+        unused(self.store.folder)
+        self.store.close()
+
+    def _climb(self, loop: Loop, under_way: _Pass) -> None:
+        """Forward without graph, keeping what each layer was given."""
+        blocks, hidden = self.parts.blocks, [call.hidden.detach() for call in under_way.calls]
+        with torch.no_grad():
+            for at in range(len(blocks)):
+                blocks.bind(at, then=at + 1)
+                under_way.inputs.append(list(hidden))
+                under_way.chances.append([Chance(self._device) for _ in hidden])
+                for number, call in enumerate(under_way.calls):
+                    with loop.accelerator.autocast():
+                        hidden[number] = blocks.run(at, hidden[number], call)
+        under_way.inputs.append(hidden)
+
+    def _turn(self, loop: Loop, rows: list[Rows], under_way: _Pass, trained: float) -> float:
+        """Through what follows the layers, and back to their output; the step's mean loss."""
+        total = torch.zeros((), device=self._device)
+        for row, out in zip(rows, under_way.inputs.pop(), strict=True):
+            leaf = out.requires_grad_(True)
+            loss, nll = self.parts.blocks.finish(leaf, partial(_forward, loop, row))
+            loop.accelerator.backward(loss * (1 / trained))
+            assert leaf.grad is not None
+            under_way.travelling.append(leaf.grad)
+            total += nll
+        return float(total) / trained
+
+    def _descend(self, loop: Loop, under_way: _Pass, at: int) -> None:
+        """Backward through one layer for all micro-batches."""
+        blocks = self.parts.blocks
+        blocks.bind(at, then=at - 1, train=True)
+        if not self._clip.waits:
+            self._learner.prefetch(at)
+        inputs, chances = under_way.inputs.pop(), under_way.chances.pop()
+        several: dict[str, torch.Tensor] = {}
+        for number, call in enumerate(under_way.calls):
+            leaf = inputs[number].detach().requires_grad_(True)
+            with chances[number].again(), loop.accelerator.autocast():
+                out = blocks.run(at, leaf, call)
+            out.backward(under_way.travelling[number])
+            assert leaf.grad is not None
+            under_way.travelling[number] = leaf.grad
+            if len(inputs) > 1:
+                _add_up(several, blocks.parameters(at))
+        gradients = several or {name: _grad(p) for name, p in blocks.parameters(at).items()}
+        under_way.norms.update({name: _norm(gradient) for name, gradient in gradients.items()})
+        if self._clip.waits:
+            assert self._spill is not None
+            self._spill.keep(at, gradients)
+        self._gradients = gradients
+
+    def _learn_layer(self, under_way: _Pass, at: int) -> None:
+        names = [tensor.name for tensor in self.store.layout.units[at].tensors]
+        norm = _total([under_way.norms[name] for name in names])
+        gradients, self._gradients = self._gradients, {}
+        weights = self.parts.blocks.hand_over()
+        scale = self._clip.of_unit(float(norm))
+        self._learner.learn(at, weights, partial(_part, gradients), self._groups, scale=scale)
+
+    def _finish(self, under_way: _Pass, waits: bool) -> None:
+        """What learns last: the ends, the vectors, and everything when gradients had to wait."""
+        rest = {end.name: end.parameter for end in self.parts.ends} | self.parts.smalls.parameters
+        under_way.norms.update({name: _norm(p.grad) for name, p in rest.items() if p.grad is not None})
+        norm = _total([under_way.norms[name] for name in self.parts.stand_ins if name in under_way.norms])
+        self._norm = float(norm)
+        if waits:
+            scale = self._clip.of_all(norm)
+            self._learn_spilt(scale)
+        for end in self.parts.ends:
+            own = scale if waits else self._clip.of_unit(float(under_way.norms.get(end.name, 0.0)))
+            self._learn_end(end, own)
+        for name in self.parts.smalls.parameters:
+            own = scale if waits else self._clip.of_unit(float(under_way.norms.get(name, 0.0)))
+            self.parts.smalls.learn(name, self._groups[name], own)
+        self._clip.learned(self._norm)
+        if self._spill is not None and not self._clip.waits:
+            self._spill.close()
+            self._spill = None
+
+    def _learn_spilt(self, scale: float) -> None:
+        assert self._spill is not None
+        self.parts.blocks.release()
+        for at in range(len(self.parts.blocks)):
+            reading = self.store.read_weights(at)
+            self._learner.prefetch(at)
+            spilt = self._spill.read(at)
+            weights = self.store.wait(reading)
+            self._learner.learn(at, weights, spilt, self._groups, scale=scale)
+            spilt.give()
+
+    def _learn_end(self, end: End, scale: float) -> None:
+        if end.parameter.grad is None:
+            return
+        weights = self.store.wait(self.store.read_weights(end.at))
+        gradient = partial(_part, {end.name: end.parameter.grad})
+        self._learner.learn(end.at, weights, gradient, self._groups, scale=scale, keep=end.keep)
+        end.parameter.grad = None
+
+    def _is_exact(self, loop: Loop) -> bool:
+        return loop.train.precision == "fp32"
+
+
+def _forward(loop: Loop, row: Rows) -> Any:
+    return loop.module(row.input_ids, row.position_ids, row.index, row.targets, row.row_lengths)
+
+
+def _part(gradients: dict[str, torch.Tensor], tensor: StoredTensor, first: int, end: int) -> torch.Tensor:
+    return gradients[tensor.name].reshape(-1)[first:end]
+
+
+def _grad(parameter: torch.Tensor) -> torch.Tensor:
+    assert parameter.grad is not None, "a layer's matrix took no part in the loss"
+    return parameter.grad
+
+
+def _add_up(sums: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]) -> None:
+    """Micro-batches add up in fp32; 16 bits would swallow the small ones."""
+    for name, parameter in parameters.items():
+        gradient = _grad(parameter)
+        if name in sums:
+            sums[name].add_(gradient)
+        else:
+            sums[name] = gradient.float()
+        parameter.grad = None
+
+
+def _norm(gradient: torch.Tensor) -> torch.Tensor:
+    """One pass without temporaries; not a number or infinite when any of it is (the overflow check)."""
+    return torch.linalg.vector_norm(gradient, dtype=torch.float32)
+
+
+def _total(norms: list[torch.Tensor]) -> torch.Tensor:
+    return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def _notices(loop: Loop, store: Store) -> list[events.Notice]:
+    found = []
+    if not store.is_direct:
+        text = "This drive's file system knows no direct input and output: weights also pass through the page cache."
+        found.append(events.Notice(severity="warning", text=text, hint="It works, but slower and with less spare RAM."))
+    if loop.train.early_stopping:
+        text = "A streamed run keeps one state of its weights: stopped early, it ends with its last, not its best."
+        found.append(events.Notice(severity="warning", text=text))
+    if loop.plan.spec.optimizer.key != "adamw":
+        text = "How state is kept is the scheme's matter here: the choice of optimizer does not count."
+        found.append(events.Notice(severity="warning", text=text, hint="Choose method.scheme instead."))
+    return found

@@ -1,0 +1,217 @@
+"""From a model folder to a streamed model: an empty model, a store beside the run, and the driver between them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+
+from studio.engine.full import stored_dtype
+from studio.engine.layers import decoder_layers
+from studio.engine.load import attention_kind
+from studio.engine.prepared import Base, Prepared
+from studio.engine.stream.blocks import Blocks
+from studio.engine.stream.clipping import Clipping
+from studio.engine.stream.create import make_store, read_unit
+from studio.engine.stream.driver import StreamDriver, Streamed
+from studio.engine.stream.residents import End, Smalls
+from studio.engine.stream.result import write_result
+from studio.engine.stream.schemes import SCHEMES
+from studio.engine.stream.store import Store
+from studio.engine.weightless import is_weightless
+from studio.errors import UserError
+from studio.models.facts import tensor_headers
+from studio.models.fingerprint import fingerprint
+from studio.models.store_layout import Layout, lay_out_unit, read_layout
+
+POINTER = "store.json"
+"""In a checkpoint's `weights`: the slots that it means, and where the store is."""
+_HEADROOM = 0.25
+"""Share of the memory that was free at the start which no cache ever takes."""
+
+
+def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes: int | None) -> Prepared:
+    """A model whose layers stream from the run's own store.
+
+    Args:
+        cache_bytes: weights that may stay in memory; None takes what is spare.
+
+    Raises:
+        UserError: the architecture cannot be streamed, there is no room, or the store is another model's.
+    """
+    if is_weightless():
+        raise UserError("A streamed model's memory is calculated, it cannot be traced.", "Leave out --exact.")
+    model = _empty_model(base.folder)
+    layers = decoder_layers(model)
+    load = _loader(base.folder)
+    matrices, vectors = _sorted(model, layers, base.folder)
+    folder = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-store-"))
+    if base.resume is None:
+        make_store(folder, _lay_out(model, layers, matrices, scheme, base.folder), load)
+    store = _open(folder, base, scheme, cache_bytes, len(layers))
+    parts = _take_apart(model, layers, store, vectors, load, base)
+    torch.manual_seed(base.seed)
+    driver = StreamDriver(parts, clipping=clipping, device=base.device, seed=base.seed)
+
+    def save(target: Path, is_final: bool) -> None:
+        slots = store.flush()
+        if is_final:
+            smalls = {name: p.detach() for name, p in parts.smalls.parameters.items()}
+            write_result(target, store, slots, smalls, model.config, stored_dtype(base.folder))
+            return
+        target.mkdir(parents=True, exist_ok=True)
+        (target / POINTER).write_text(json.dumps({"version": 1, "store": str(folder.name), "slots": slots}))
+
+    return Prepared(
+        model=model,
+        save_weights=save,
+        driver=driver,
+        parameters=parts.stand_ins,
+        saves_each_step=True,
+        close=driver.close,
+    )
+
+
+def _empty_model(folder: Path) -> Any:
+    """The model's modules; parameters have shapes only, tables that are computed (rotary angles) are there."""
+    from accelerate import init_empty_weights
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    with init_empty_weights(include_buffers=False):
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=torch.float32, attn_implementation=attention_kind(folder)
+        )
+    model.tie_weights()
+    model.config.use_cache = False
+    return model
+
+
+def _loader(folder: Path) -> Callable[[str], torch.Tensor]:
+    """A tensor of the folder by its name."""
+    from safetensors import safe_open
+
+    headers = tensor_headers(folder)
+    files: dict[str, Any] = {}
+
+    def load(name: str) -> torch.Tensor:
+        file = headers[name]["file"]
+        if file not in files:
+            files[file] = safe_open(folder / file, framework="pt")
+        return files[file].get_tensor(name)
+
+    return load
+
+
+def _sorted(
+    model: Any, layers: list[nn.Module], folder: Path
+) -> tuple[dict[str, nn.Parameter], dict[str, nn.Parameter]]:
+    """Matrices and vectors of the model by name.
+
+    Raises:
+        UserError: the files hold other tensors than the model has, as with experts that are fused when loaded.
+    """
+    on_disk = tensor_headers(folder)
+    matrices: dict[str, nn.Parameter] = {}
+    vectors: dict[str, nn.Parameter] = {}
+    for name, parameter in model.named_parameters():
+        if name not in on_disk or tuple(on_disk[name]["shape"]) != tuple(parameter.shape):
+            raise UserError(
+                f"This architecture cannot be streamed: its files have no {name} in the shape that the model uses.",
+                "Streaming works for plain decoders such as Llama, Qwen, Mistral and Gemma. Choose lora or lisa.",
+            )
+        (matrices if parameter.ndim > 1 else vectors)[name] = parameter
+    return matrices, vectors
+
+
+def _lay_out(
+    model: Any, layers: list[nn.Module], matrices: dict[str, nn.Parameter], scheme: str, folder: Path
+) -> Layout:
+    """A unit for each layer, and one for each matrix outside them."""
+    inside = {id(p): at for at, layer in enumerate(layers) for p in layer.parameters()}
+    shapes: list[dict[str, tuple[int, ...]]] = [{} for _ in layers]
+    units = []
+    for name, parameter in matrices.items():
+        if id(parameter) in inside:
+            shapes[inside[id(parameter)]][name] = tuple(parameter.shape)
+    units = [lay_out_unit(f"layer-{at:03d}", layer) for at, layer in enumerate(shapes)]
+    outside = [(name, p) for name, p in matrices.items() if id(p) not in inside]
+    units += [lay_out_unit(f"end-{at}", {name: tuple(p.shape)}) for at, (name, p) in enumerate(outside)]
+    kind = SCHEMES[scheme]
+    return Layout(scheme, fingerprint(folder), kind.tile, kind.parts, tuple(units))
+
+
+def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers: int) -> Store:
+    layout = read_layout(folder)
+    if layout.model != fingerprint(base.folder) or layout.scheme != scheme:
+        raise UserError("The streamed weights of this run belong to another model or scheme.", "Start a new run.")
+    slots = [0] * len(layout.units)
+    if base.resume is not None:
+        slots = json.loads((base.resume / POINTER).read_text(encoding="utf-8"))["slots"]
+    room = cache_bytes
+    if room is None:
+        room = int(psutil.virtual_memory().available * (1 - _HEADROOM)) // 2
+    cached = _cached(layout, room, layers)
+    return Store(folder, layout, slots, cached=cached, pinned=base.device.type == "cuda")
+
+
+def _cached(layout: Layout, room: int, layers: int) -> set[int]:
+    """The last layers first: they are needed again soonest."""
+    chosen: set[int] = set()
+    for at in reversed(range(layers)):
+        room -= layout.units[at].weight_bytes
+        if room < 0:
+            break
+        chosen.add(at)
+    return chosen
+
+
+def _take_apart(
+    model: Any,
+    layers: list[nn.Module],
+    store: Store,
+    vectors: dict[str, nn.Parameter],
+    load: Callable[[str], torch.Tensor],
+    base: Base,
+) -> Streamed:
+    """Give the model what stays in memory, and its layers their way to the store."""
+    from accelerate.utils import set_module_tensor_to_device
+
+    scheme = SCHEMES[store.layout.scheme]()
+    for name in vectors:
+        value = load(name).to(torch.float32)
+        set_module_tensor_to_device(model, name, base.device, value=value, dtype=torch.float32)
+    ends = [_end(model, at, store, base) for at in range(len(layers), len(store.layout.units))]
+    model.tie_weights()
+    for module in model.modules():
+        module._buffers.update({name: b if b is None else b.to(base.device) for name, b in module._buffers.items()})
+    stand_ins = {name: nn.Parameter(torch.empty(p.shape, device="meta")) for name, p in model.named_parameters()}
+    prefixes = {id(module): name for name, module in model.named_modules()}
+    blocks = Blocks(
+        layers,
+        [prefixes[id(layer)] for layer in layers],
+        store,
+        scheme,
+        exact=base.precision == "fp32",
+        device=base.device,
+    )
+    parameters = dict(model.named_parameters())
+    smalls = Smalls({name: parameters[name].requires_grad_(True) for name in vectors})
+    return Streamed(store, scheme, blocks, ends, smalls, stand_ins)
+
+
+def _end(model: Any, at: int, store: Store, base: Base) -> End:
+    """A matrix outside the layers, in memory in fp32."""
+    (tensor,) = store.layout.units[at].tensors
+    master = read_unit(store.folder, store.layout, at, store.slot(at), SCHEMES[store.layout.scheme]())
+    value = master[: tensor.numbers].view(tensor.shape).to(base.device)
+    owner = model.get_submodule(tensor.name.rpartition(".")[0])
+    parameter = nn.Parameter(value)
+    owner._parameters[tensor.name.rpartition(".")[2]] = parameter
+    return End(at, tensor.name, parameter)

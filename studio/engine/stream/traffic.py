@@ -1,0 +1,117 @@
+"""Threads that read ahead and write behind, so that computing and the drive run beside each other."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from studio.engine.stream.buffers import Buffer
+from studio.engine.stream.drive_file import REQUEST_BYTES, DriveFile
+
+_READERS = 4
+_WRITERS = 2
+_BEHIND_BYTES = 64 << 20
+"""Writes under way at most: more would only be memory."""
+
+
+@dataclass
+class Counts:
+    """What passed, in bytes, and how long training waited for it, in seconds."""
+
+    read: int = 0
+    written: int = 0
+    waited: float = 0.0
+
+
+@dataclass
+class Reading:
+    """A buffer that is being filled."""
+
+    buffer: Buffer
+    futures: list[Future[None]] = field(default_factory=list)
+
+
+class Traffic:
+    """All reading and writing of a store.
+
+    Attributes:
+        counts: since the beginning.
+    """
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read-ahead")
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write-behind")
+        self._behind: deque[tuple[int, Future[None], Callable[[], None]]] = deque()
+
+    def read(self, file: DriveFile, buffer: Buffer, places: list[tuple[int, int, int]]) -> Reading:
+        """Begin to fill a buffer.
+
+        Args:
+            places: (offset in the file, start and end in the buffer) of each piece.
+        """
+        reading = Reading(buffer)
+        memory = memoryview(buffer.memory)
+        for offset, start, end in places:
+            for at in range(start, end, REQUEST_BYTES):
+                piece = memory[at : min(end, at + REQUEST_BYTES)]
+                reading.futures.append(self._readers.submit(file.read, piece, offset + at - start))
+            self.counts.read += end - start
+        return reading
+
+    def wait(self, reading: Reading) -> Buffer:
+        """The filled buffer.
+
+        Raises:
+            UserError: the drive failed.
+        """
+        begun = time.perf_counter()
+        for future in reading.futures:
+            future.result()
+        self.counts.waited += time.perf_counter() - begun
+        return reading.buffer
+
+    def write(
+        self, file: DriveFile, buffer: Buffer, offset: int, start: int, end: int, then: Callable[[], None]
+    ) -> None:
+        """Begin to write a part of a buffer, which must not change until then; `then` is called when it may."""
+        memory = memoryview(buffer.memory)
+        for at in range(start, end, REQUEST_BYTES):
+            stop = min(end, at + REQUEST_BYTES)
+            future = self._writers.submit(file.write, memory[at:stop], offset + at - start)
+            self._behind.append((stop - at, future, then if stop == end else _nothing))
+        self.counts.written += end - start
+        self._settle(_BEHIND_BYTES)
+
+    def drain(self) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            UserError: the drive is full or failed.
+        """
+        self._settle(0)
+
+    def run(self, jobs: list[Callable[[], None]]) -> None:
+        """Do some things on the writers' threads, all at once."""
+        for future in [self._writers.submit(job) for job in jobs]:
+            future.result()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._readers.shutdown(cancel_futures=True)
+        self._writers.shutdown(cancel_futures=True)
+
+    def _settle(self, limit: int) -> None:
+        begun = time.perf_counter()
+        while self._behind and (self._behind[0][1].done() or sum(size for size, _, _ in self._behind) > limit):
+            _, future, then = self._behind.popleft()
+            future.result()
+            then()
+        self.counts.waited += time.perf_counter() - begun
+
+
+def _nothing() -> None:
+    """What follows on all pieces of a buffer but the last."""

@@ -1,0 +1,91 @@
+"""Full fine-tuning of a model that fits neither the card nor the memory: weights and state stream from the drive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from studio.declare import setting
+from studio.errors import Problem
+from studio.methods import Method, MethodParams, Trained
+from studio.methods._layers import whole_weights_problems
+from studio.models.arithmetic import Shapes
+from studio.models.facts import ModelFacts
+
+if TYPE_CHECKING:
+    from studio.engine.prepared import Base, Prepared
+
+
+class SsdOffloadParams(MethodParams):
+    """How a number is kept on the drive, how gradients are clipped, how much memory may be used."""
+
+    key: Literal["ssd_offload"] = "ssd_offload"
+    scheme: Literal["C", "D", "E", "F", "I"] = setting(
+        "E",
+        title="Scheme",
+        help="What is kept of each number on the drive, and so how many bytes a step reads and writes for it. C: all of"
+        " AdamW in fp32, exactly as in memory (26 bytes). D: its memories in 16 bits (18). E: in 8 bits (14). F: the"
+        " number itself in 24 bits as well (12). I: AdaLomo, no state at all (6). Fewer bytes are less time and wear.",
+    )
+    clipping: Literal["previous", "exact", "layer"] = setting(
+        "previous",
+        title="Clipping",
+        help="Layers learn before the length of the whole gradient is known. Previous: by the step before, no layer"
+        " beyond the limit. Exact: gradients wait on the drive, which moves 6 to 10 bytes more for each number. Layer:"
+        " each layer by itself.",
+        advanced=True,
+    )
+    cache_gb: float | None = setting(
+        None,
+        title="Weights in RAM",
+        help="Layers whose weights stay in memory are not read again: each gigabyte saves four of reading a step."
+        " Empty takes what is spare, with a quarter of the free memory left alone; 0 takes nothing.",
+        unit="GB",
+        ge=0,
+        advanced=True,
+    )
+
+
+def _problems(params: SsdOffloadParams, facts: ModelFacts | None) -> list[Problem]:
+    found = whole_weights_problems(facts)
+    if facts and facts.shapes.experts:
+        found.append(
+            Problem("method.key", "Mixture-of-experts models cannot be streamed yet.", "Choose lora or a dense model.")
+        )
+    return found
+
+
+def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
+    widest = max(shapes.layer_sizes, default=0)
+    ends = shapes.embedding + shapes.head
+    held = min(shapes.total, 3 * widest + ends)
+    return Trained(
+        weights=held,
+        exact=ends,
+        gradients=min(held, widest + ends),
+        state=0,
+        ends=True,
+        layers=min(1, shapes.layers),
+    )
+
+
+def _prepare(base: Base, params: SsdOffloadParams) -> Prepared:
+    from studio.engine.stream.prepare import prepare_streamed  # heavy
+
+    room = None if params.cache_gb is None else int(params.cache_gb * 1e9)
+    return prepare_streamed(base, scheme=params.scheme, clipping=params.clipping, cache_bytes=room)
+
+
+METHOD = Method(
+    key="ssd_offload",
+    title="SSD offload",
+    summary="Trains every weight of a model larger than the card: layers stream from the drive, one at a time.",
+    good_for="Full fine-tuning of 8B on a 6 GB card, with a fast SSD and patience.",
+    avoid_when="The model fits in memory, or the drive is no SSD: each step reads and writes the whole model.",
+    Params=SsdOffloadParams,
+    learning_rate=2e-5,
+    problems=_problems,
+    estimate=_estimate,
+    prepare=_prepare,
+    lighter="lora",
+    is_streamed=True,
+)

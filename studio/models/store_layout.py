@@ -1,0 +1,158 @@
+"""Where a streamed model's numbers lie on the drive: one file a unit (a decoder layer, the embedding, the head).
+
+A file holds two slots. A slot is all 16-bit weights of the unit, then one record of optimizer state for each tile of
+them. A step writes the slot that the newest checkpoint does not name, so a checkpoint is the list of slots and nothing
+is ever copied. Everything starts and ends on a page, as direct input and output demands. No torch here.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from studio.errors import UserError
+from studio.paths import write_text
+
+VERSION = 1
+PAGE = 4096
+ALIGN = 256
+"""Numbers: a tensor begins at a multiple, so that no block of 8-bit state and no vector register spans two tensors."""
+DESCRIPTION = "store.json"
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A matrix in a unit: its numbers begin `start` numbers into it."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def numbers(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def end(self) -> int:
+        return self.start + self.numbers
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of number in a tile's record: `share` items of `item_bytes` for each weight (1/256 for block scales)."""
+
+    name: str
+    dtype: str
+    item_bytes: int
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is read, trained and written together.
+
+    Attributes:
+        name: for people and for its file.
+        tensors: its matrices.
+        numbers: all of them with the gaps between, a whole number of pages in 16 bits.
+    """
+
+    name: str
+    tensors: tuple[StoredTensor, ...]
+    numbers: int
+
+    @property
+    def weight_bytes(self) -> int:
+        return 2 * self.numbers
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A store's geometry.
+
+    Attributes:
+        scheme: what a record is made of is this scheme's.
+        model: fingerprint of the base.
+        tile: numbers of a full tile.
+        parts: of a record, in order.
+        units: in the order of the forward pass.
+    """
+
+    scheme: str
+    model: str
+    tile: int
+    parts: tuple[Part, ...]
+    units: tuple[Unit, ...]
+
+    def tiles(self, unit: Unit) -> list[tuple[int, int]]:
+        """(first, end) numbers of each tile."""
+        return [(at, min(unit.numbers, at + self.tile)) for at in range(0, unit.numbers, self.tile)]
+
+    def part_bytes(self, part: Part, numbers: int) -> int:
+        """Of one part of a record of so many weights, a whole number of pages."""
+        return pages(part.item_bytes * (numbers // part.every))
+
+    def record_bytes(self, numbers: int) -> int:
+        """Of the record of a tile of so many weights."""
+        return sum(self.part_bytes(part, numbers) for part in self.parts)
+
+    def record_offset(self, unit: Unit, first: int) -> int:
+        """Where the record of the tile that begins at `first` lies in a slot; all tiles before it are full."""
+        return unit.weight_bytes + first // self.tile * self.record_bytes(self.tile)
+
+    def slot_bytes(self, unit: Unit) -> int:
+        """Of one slot."""
+        return unit.weight_bytes + sum(self.record_bytes(end - first) for first, end in self.tiles(unit))
+
+    @property
+    def total_bytes(self) -> int:
+        """Of both slots of all units."""
+        return 2 * sum(self.slot_bytes(unit) for unit in self.units)
+
+    def save(self, folder: Path) -> None:
+        """Write the description; last, so that a store that has one is complete."""
+        write_text(folder / DESCRIPTION, json.dumps({"version": VERSION, **asdict(self)}, indent=1))
+
+
+def pages(count: int) -> int:
+    """Rounded up to whole pages."""
+    return -(-count // PAGE) * PAGE
+
+
+def lay_out_unit(name: str, shapes: dict[str, tuple[int, ...]]) -> Unit:
+    """Matrices one behind the other."""
+    tensors, at = [], 0
+    for tensor, shape in shapes.items():
+        tensors.append(StoredTensor(tensor, tuple(shape), at))
+        at += -(-prod(shape) // ALIGN) * ALIGN
+    return Unit(name, tuple(tensors), -(-at // (PAGE // 2)) * (PAGE // 2))
+
+
+def read_layout(folder: Path) -> Layout:
+    """The layout of a store.
+
+    Raises:
+        UserError: there is none, it is damaged, or it is another version's.
+    """
+    try:
+        values: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if values.pop("version") != VERSION:
+            raise UserError(
+                "The streamed weights of this run were written by another version of the program.",
+                "Go on with the version that began the run, or start a new run.",
+            )
+        parts = tuple(Part(**part) for part in values.pop("parts"))
+        units = tuple(_unit(unit) for unit in values.pop("units"))
+        return Layout(**values, parts=parts, units=units)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"The streamed weights in {folder.name} are missing or damaged: {error}.", "Start a new run."
+        ) from error
+
+
+def _unit(values: dict[str, Any]) -> Unit:
+    tensors = tuple(StoredTensor(t["name"], tuple(t["shape"]), t["start"]) for t in values["tensors"])
+    return Unit(values["name"], tensors, values["numbers"])

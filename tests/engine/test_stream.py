@@ -1,0 +1,184 @@
+"""Training streamed from the drive: the same numbers as in memory, through kills, with the bytes that were promised."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from studio.engine.stream import create
+from studio.engine.stream.chance import Chance
+from studio.engine.stream.schemes import SCHEMES
+from studio.errors import UserError
+from studio.models.store_layout import DESCRIPTION, read_layout
+from studio.project.journal import EventReader
+from studio.project.runs import Run
+from studio.protocol import commands, events
+from studio.worker.training import train
+from tests.helpers.small_run import assert_same_result, losses, make_run, start_worker, train_here
+
+
+def _streamed(scheme: str = "C", clipping: str = "exact", **more: Any) -> dict[str, Any]:
+    return {"key": "ssd_offload", "scheme": scheme, "clipping": clipping, "cache_gb": 0, **more}
+
+
+def _norms(heard: list[events.Event]) -> list[float]:
+    return [event.grad_norm for event in heard if isinstance(event, events.Step)]
+
+
+@pytest.mark.slow
+def test_exact_scheme_is_full_fine_tuning_bit_for_bit(tmp_path: Path) -> None:
+    """Over 100 steps with clipping and two micro-batches: losses, gradient lengths and weights."""
+    settings = {"steps": 100, "accumulation": 2, "eval_every": 50}
+    memory = make_run(tmp_path, method={"key": "full"}, name="memory", **settings)
+    drive = make_run(tmp_path, method=_streamed(), name="drive", **settings)
+    expected, heard = train_here(memory), train_here(drive)
+    assert losses(heard) == losses(expected)
+    assert _norms(heard) == _norms(expected)
+    assert_same_result(memory, drive)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "qwen3", "mistral", "gemma2", "gemma3", "phi3"])
+def test_families(family: str, tmp_path: Path) -> None:
+    """Tied ends, windows by layer, biases, capped scores: all as in memory."""
+    memory = make_run(tmp_path, method={"key": "full"}, name="memory", family=family, steps=4)
+    drive = make_run(tmp_path, method=_streamed(), name="drive", family=family, steps=4)
+    assert losses(train_here(drive)) == losses(train_here(memory))
+    assert_same_result(memory, drive)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["D", "E", "F"])
+def test_shorter_state_stays_close(scheme: str, tmp_path: Path) -> None:
+    """Within 2e-3 of the exact scheme's loss after 200 steps."""
+    settings = {"steps": 200, "eval_every": 200, "learning_rate": 1e-3}
+    exact = make_run(tmp_path, method=_streamed("C"), name="exact", **settings)
+    short = make_run(tmp_path, method=_streamed(scheme), name="short", **settings)
+    a, b = losses(train_here(exact)), losses(train_here(short))
+    assert b[-1] == pytest.approx(a[-1], abs=2e-3)
+
+
+def test_drops_out_the_same_when_computed_anew() -> None:
+    chance = Chance(torch.device("cpu"))
+    first = torch.rand(5)
+    with chance.again():
+        assert torch.equal(torch.rand(5), first)
+    assert not torch.equal(torch.rand(5), first)
+
+
+def test_a_family_with_dropout_and_positions_learns(tmp_path: Path) -> None:
+    heard = train_here(make_run(tmp_path, method=_streamed("E", "previous"), family="gpt2"))
+    assert losses(heard)[-1] < losses(heard)[0] - 1
+
+
+@pytest.mark.parametrize("clipping", ["exact", "previous", "layer"])
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_goes_on_exactly(scheme: str, clipping: str, tmp_path: Path) -> None:
+    method = _streamed(scheme, clipping)
+    settings = {"steps": 6, "precision": "bf16"}
+    straight = make_run(tmp_path, method=method, name="straight", **settings)
+    heard = train_here(straight)
+    paused = make_run(tmp_path, method=method, name="paused", **settings)
+    first: list[events.Event] = []
+
+    def poll() -> list[commands.Command]:
+        return [commands.Pause()] if len(losses(first)) == 3 else []
+
+    assert train(paused, first.append, poll, resume=False).reason == "paused"
+    assert losses(first) + losses(train_here(paused, resume=True)) == losses(heard)
+    assert_same_result(straight, paused)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_goes_on_at_the_exact_step(tmp_path: Path) -> None:
+    settings = {"steps": 40, "eval_every": 40}
+    straight = make_run(tmp_path, method=_streamed("E", "previous"), name="straight", **settings)
+    train_here(straight)
+    killed = make_run(tmp_path, method=_streamed("E", "previous"), name="killed", **settings)
+    draw = random.Random(0)
+    for number in range(4):
+        reader = EventReader(killed.events_path, killed.events_path.stat().st_size if number else 0)
+        worker = start_worker(killed, resume=number > 0)
+        seen: list[events.Event] = []
+        while worker.poll() is None and sum(isinstance(event, events.Step) for event in seen) < 5:
+            seen += reader.poll()
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.1))
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+    assert start_worker(killed, resume=True).wait() == 0
+    assert_same_result(straight, killed)
+
+
+def _untied(folder: Path, **train: Any) -> tuple[Run, list[events.Event]]:
+    run = make_run(folder, method=_streamed("D", "layer"), **{"precision": "bf16", "samples": 0, **train})
+    return run, train_here(run)
+
+
+def test_accumulation_reads_weights_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight micro-batches move what one does."""
+    from studio.engine.stream.driver import StreamDriver
+
+    moved: list[tuple[int, int]] = []
+    close = StreamDriver.close
+
+    def noted(driver: StreamDriver) -> None:
+        counts = driver.store.traffic.counts
+        moved.append((counts.read, counts.written))
+        close(driver)
+
+    monkeypatch.setattr(StreamDriver, "close", noted)
+    for number, accumulation in enumerate((1, 8)):
+        _untied(tmp_path, name=f"a{number}", accumulation=accumulation, steps=2, eval_every=2)
+    (read, written), (read8, written8) = moved
+    assert written8 == written and read8 == pytest.approx(read, rel=0.05)
+
+
+def test_a_store_of_another_model_is_refused(tmp_path: Path) -> None:
+    run, _ = _untied(tmp_path, steps=2)
+    description = run.folder / "store" / DESCRIPTION
+    values = json.loads(description.read_text())
+    description.write_text(json.dumps({**values, "model": "another"}))
+    with pytest.raises(UserError, match="another model"):
+        train_here(run, resume=True)
+    description.write_text(json.dumps({**values, "version": 99}))
+    with pytest.raises(UserError, match="another version"):
+        train_here(run, resume=True)
+
+
+def test_two_runs_on_one_store_are_refused(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    run, _ = _untied(tmp_path, steps=2)
+    with FileLock(run.folder / "store" / ".lock"), pytest.raises(UserError, match="Another run"):
+        train_here(run, resume=True)
+
+
+def test_no_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = create.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(create.shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(UserError, match="are free"):
+        _untied(tmp_path, steps=2)
+
+
+def test_experts_are_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path, method=_streamed(), family="mixtral")
+    with pytest.raises(UserError, match="cannot be streamed"):
+        train_here(run)
+
+
+def test_a_store_gives_its_numbers_back(tmp_path: Path) -> None:
+    """What a fresh store holds is the base, to the bit."""
+    run, _ = _untied(tmp_path, steps=1)
+    layout = read_layout(run.folder / "store")
+    from studio.export.tensors import FolderTensors
+
+    base = FolderTensors(tmp_path / "llama")
+    for tensor, master in create.read_masters(run.folder / "store", layout, [0] * len(layout.units)):
+        assert torch.equal(master, base.load(tensor.name).float())
