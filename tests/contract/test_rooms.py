@@ -10,17 +10,24 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "pyarrow", "pandas", "duckdb")
 HEAVY += ("llama_cpp", "gguf", "PySide6", "pyqtgraph", "huggingface_hub")
 
+# Not pkgutil.walk_packages: it imports every package it walks through, the window's with its Qt as well.
 IMPORT_ALL = f"""
 import importlib, pkgutil, sys
 import studio
-for module in pkgutil.walk_packages(studio.__path__, "studio."):
-    room = module.name.split(".")[1]
-    is_job = module.name.startswith("studio.worker.jobs")
-    if room in ("engine", "gui") or (room == "worker" and not is_job) or module.name.endswith("__main__"):
-        continue
-    importlib.import_module(module.name)
-    loaded = [name for name in {HEAVY!r} if name in sys.modules]
-    assert not loaded, f"importing {{module.name}} loads {{loaded}}"
+def walk(path, prefix):
+    for module in pkgutil.iter_modules(path, prefix):
+        room = module.name.split(".")[1]
+        is_job = module.name.startswith("studio.worker.jobs")
+        if room in ("engine", "gui") or module.name.endswith("__main__"):
+            continue
+        if room == "worker" and not is_job and not module.ispkg:
+            continue
+        found = importlib.import_module(module.name)
+        loaded = [name for name in {HEAVY!r} if name in sys.modules]
+        assert not loaded, f"importing {{module.name}} loads {{loaded}}"
+        if module.ispkg:
+            walk(found.__path__, module.name + ".")
+walk(studio.__path__, "studio.")
 """
 
 HELP = f"""
