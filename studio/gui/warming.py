@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 
 from PySide6.QtCore import QTimer
@@ -17,7 +18,6 @@ _AFTER_MS, _BETWEEN_MS = 600, 25
 _LIBRARIES = (
     "numpy",
     "jinja2.sandbox",
-    "tokenizers",
     "studio.data.store.findings",
     "studio.data.store.seen",
     "studio.data.store.copying",
@@ -31,6 +31,7 @@ _LIBRARIES = (
 # Classes of widgets are made in the window's thread: one module at a time, a few milliseconds each.
 _WIDGETS = (
     "studio.gui.data_page.feed",
+    "studio.gui.data_page.seer",
     "studio.gui.data_page.rows_table",
     "studio.gui.data_page.token_view",
     "studio.gui.data_page.row_card",
@@ -72,3 +73,5 @@ def _load_widgets(context: Context, names: tuple[str, ...]) -> None:
     if names:
         importlib.import_module(names[0])
         QTimer.singleShot(_BETWEEN_MS, context, lambda: _load_widgets(context, names[1:]))
+    else:
+        gc.freeze()  # what is loaded stays: without this each full collection walks all of it, a twentieth of a second

@@ -55,7 +55,15 @@ class Render(Command):
     messages: list[dict[str, str]]
 
 
-AnyCommand = Annotated[Stop | Pause | Save | Cancel | Say | Render, Field(discriminator="type")]
+class Ask(Command):
+    """A question to a job that answers many, as JSON; its answer is a `result` that has the same `number`."""
+
+    type: Literal["ask"] = "ask"
+    number: int
+    question: str
+
+
+AnyCommand = Annotated[Stop | Pause | Save | Cancel | Say | Render | Ask, Field(discriminator="type")]
 _ADAPTER: TypeAdapter[Command] = TypeAdapter(AnyCommand)
 
 

@@ -114,17 +114,17 @@ def test_rows_are_there_with_turns_and_tokens_and_the_rail_says_how_many(shown: 
     assert lengths is not None and lengths.count == 30
 
 
-def test_the_chosen_row_shows_the_tokens_and_counts_of_training(shown: Shown) -> None:
+def test_the_chosen_row_shows_the_tokens_and_counts_of_training(shown: Shown, qtbot: QtBot) -> None:
     shown.page.table_card.table.choose(6)
     shown.wait_row(7)
     tokenizer = ChatTokenizer.load(starter_model())
     assert shown.page.feed.head is not None and shown.page.feed.head.reader is not None
     row = encode_example(shown.page.feed.head.reader.read(ROWS[6]), tokenizer, EncodingSettings())
     card = shown.page.row_card
+    qtbot.waitUntil(lambda: row.text[:60] in card.tokens.accessibleDescription(), timeout=WAIT)
     assert card.counts.accessibleName() == (
         f"{row.num_trained:,} trained, {len(row.ids) - row.num_trained:,} read only, 0 cut off"
     )
-    assert row.text[:60] in card.tokens.accessibleDescription()
 
 
 def test_a_row_that_is_cut_says_so_in_table_card_and_histogram(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
@@ -136,7 +136,8 @@ def test_a_row_that_is_cut_says_so_in_table_card_and_histogram(window: Window, q
     assert "tokens are cut off" in model.index(30, 4).data()
     shown.page.table_card.go_to(30)
     shown.wait_row(31)
-    assert "cut off" in shown.page.row_card.counts.accessibleName()
+    counts = shown.page.row_card.counts
+    qtbot.waitUntil(lambda: counts.isVisible() and not counts.accessibleName().endswith(" 0 cut off"), timeout=WAIT)
     sentence = shown.page.length_card.sentence.text()
     assert sentence.startswith("1 row (3.2 %) is longer and loses its end")
     shown.page.length_card.show_button.click()
@@ -390,3 +391,27 @@ def test_no_path_is_an_invitation(window: Window, qtbot: QtBot, tmp_path: Path) 
     assert shown.page.states.state() == "empty"
     shown.press("Use the starter data")
     shown.wait_counted(300)
+
+
+def test_an_import_that_dies_leaves_what_is_there_and_can_be_tried_again(
+    window: Window, qtbot: QtBot, tmp_path: Path
+) -> None:
+    rows = [turn(f"What is {at} and {at}?", f"It is {2 * at}.") for at in range(15_000)]
+    shown = Shown(window, qtbot, write(tmp_path / "rows.jsonl", rows), "data.holdout=0")
+    feed = shown.page.feed
+    qtbot.waitUntil(lambda: feed._job is not None and feed._job._process is not None, timeout=WAIT)
+    feed._job._process._process.kill()  # type: ignore[union-attr]
+    assert "Importing the rows stopped." in shown.banner().accessibleName()
+    assert "killed" in shown.banner().accessibleName()
+    assert shown.texts()[0] == "What is 0 and 0?"
+    shown.press("Try again")
+    qtbot.waitUntil(lambda: feed.is_imported and shown.page.table_card.model.rowCount() == 15_000, timeout=60_000)
+
+
+def test_how_the_model_sees_a_row_comes_from_a_process_that_may_die(shown: Shown, qtbot: QtBot) -> None:
+    seer, card = shown.page.seer, shown.page.row_card
+    qtbot.waitUntil(lambda: bool(card.tokens.accessibleDescription()), timeout=WAIT)
+    seer._job._process._process.kill()  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: seer._job is None, timeout=WAIT)
+    shown.page.table_card.table.choose(11)
+    qtbot.waitUntil(lambda: "What is 12 and 12?" in card.tokens.accessibleDescription(), timeout=WAIT)

@@ -197,6 +197,11 @@ def test_a_file_that_vanishes_after_the_import_can_still_be_browsed(tmp_path: Pa
     assert len(store.page(range(7))) == 7 and store.row(0) == ROWS[0]
 
 
+def test_a_name_that_is_too_long_for_the_disk_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        imported(tmp_path / ("x" * 300 + ".jsonl"))
+
+
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no file"):
         imported(tmp_path / "none.jsonl")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from studio.data.encoding import EncodingSettings, encode_example
 from studio.data.store.editing import row_texts, with_texts
-from studio.data.store.seen import see_row
+from studio.data.store.seen import SeenRow, see_row
 from studio.formats import FORMATS, Recognised
 from studio.models.source import starter_model
 from studio.models.tokenizer import ChatTokenizer
@@ -60,9 +62,10 @@ def test_a_broken_row_says_why(tokenizer: ChatTokenizer) -> None:
     assert "no turns" in see_row({"messages": []}, READER, tokenizer, EncodingSettings()).problem
 
 
-def test_without_a_model_there_is_the_conversation(tokenizer: ChatTokenizer) -> None:
-    seen = see_row(ROW, READER, None, EncodingSettings())
-    assert seen.example is not None and not seen.has_tokenizer and not seen.tokens
+def test_a_seen_row_survives_the_wire(tokenizer: ChatTokenizer) -> None:
+    seen = see_row(ROW, READER, tokenizer, EncodingSettings(max_length=30))
+    again = SeenRow.from_dict(json.loads(json.dumps(seen.as_dict())))
+    assert again == replace(seen, example=None)
 
 
 def test_texts_of_a_row_can_be_rewritten_in_their_places() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from studio.data.rows import SourceFacts, SourceRow
 from studio.data.source import first_rows, open_source
+from studio.data.text_files import said_of
 from studio.errors import UserError
 
 HEAD_ROWS = 200
@@ -37,7 +38,8 @@ def read_head(path: Path, count: int = HEAD_ROWS) -> Head:
     Raises:
         UserError: not one row can be read.
     """
-    source = open_source(path)
+    with said_of(path):  # a folder that may not be looked into, a name that is too long
+        source = open_source(path)
     rows: list[SourceRow] = []
     damage = None
     try:

@@ -11,6 +11,8 @@ from studio.data.encoding import EncodedRow, EncodingSettings, encode_examples
 from studio.data.tokenising import RowReader
 from studio.models.tokenizer import ChatTokenizer
 
+# Beyond this many tokens nobody reads on; more are counted, but neither sent nor laid out.
+MOST_TOKENS = 12_000
 TokenKind = Literal["trained", "read", "cut"]
 
 
@@ -38,10 +40,9 @@ class SeenRow:
 
     Attributes:
         example: what the format made of the row; None when it made nothing of it.
-        tokens: all of its tokens, those cut off too.
+        tokens: all of its tokens, those cut off too; from the wire the first `MOST_TOKENS` of them.
         trained, read, cut: how many there are of each kind.
         problem: why a run would set the row aside; "" when it would not.
-        has_tokenizer: False while there is no model to see it.
     """
 
     example: Example | None = None
@@ -50,19 +51,35 @@ class SeenRow:
     read: int = 0
     cut: int = 0
     problem: str = ""
-    has_tokenizer: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the wire; the example stays behind, whoever has the row can read it again."""
+        tokens = self.tokens[:MOST_TOKENS]
+        return {
+            "ids": [token.id for token in tokens],
+            "texts": [token.text for token in tokens],
+            "kinds": [token.kind for token in tokens],
+            "specials": [token.is_special for token in tokens],
+            "counts": [self.trained, self.read, self.cut],
+            "problem": self.problem,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> SeenRow:
+        """What `as_dict` wrote."""
+        parts = zip(value["ids"], value["texts"], value["kinds"], value["specials"], strict=True)
+        trained, read, cut = value["counts"]
+        return cls(None, tuple(SeenToken(*part) for part in parts), trained, read, cut, value["problem"])
 
 
 def see_row(
-    value: Mapping[str, Any], reader: RowReader, tokenizer: ChatTokenizer | None, settings: EncodingSettings
+    value: Mapping[str, Any], reader: RowReader, tokenizer: ChatTokenizer, settings: EncodingSettings
 ) -> SeenRow:
     """Render and tokenise a row exactly as training does. What keeps it from being used is told, not raised."""
     try:
         example = reader.read(value)
     except RowError as error:
-        return SeenRow(problem=str(error), has_tokenizer=tokenizer is not None)
-    if tokenizer is None:
-        return SeenRow(example, has_tokenizer=False)
+        return SeenRow(problem=str(error))
     whole, used = (
         encode_examples([example], tokenizer, one, with_edges=True)[0]
         for one in (replace(settings, max_length=0), settings)

@@ -11,9 +11,8 @@ from studio.data.store.reading import RowStore
 from studio.data.store.view import Rows, Split
 from studio.errors import Cancelled
 from studio.gui.context import Context
-from studio.gui.data_page.work import Gathered, Opened, Summary, gather, load_tokenizer, open_head, open_store, stamp_of
+from studio.gui.data_page.work import Gathered, Opened, Summary, gather, open_head, open_store, stamp_of
 from studio.gui.tasks import JobTask, Task
-from studio.models.tokenizer import ChatTokenizer
 from studio.protocol import events
 from studio.spec.run_spec import RunSpec
 
@@ -30,7 +29,6 @@ class DataFeed(QObject):
         grown(): more rows, lengths or figures (`rows`, `summary`).
         moved(): the import or the counting went on (`progress`).
         failed(object): the file cannot be used; an exception.
-        tokenizer_changed(): it was loaded, or is another.
     """
 
     opened = Signal()
@@ -38,7 +36,6 @@ class DataFeed(QObject):
     grown = Signal()
     moved = Signal()
     failed = Signal(object)
-    tokenizer_changed = Signal()
 
     def __init__(self, context: Context, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -48,14 +45,13 @@ class DataFeed(QObject):
         self.store: RowStore | None = None
         self.rows: Rows | None = None
         self.summary: Summary | None = None
-        self.tokenizer: ChatTokenizer | None = None
+        self.problem: Exception | None = None
         self.progress: tuple[str, int, int] | None = None
         self._lengths: Path | None = None
         self._job: JobTask | None = None
         self._running: list[Task] = []
         self._gathering: Task | None = None
         self._is_stale = False
-        self._model = ""
         self._look = QTimer(self)
         self._look.setSingleShot(True)
         self._look.setInterval(_BETWEEN_LOOKS_MS)
@@ -93,20 +89,16 @@ class DataFeed(QObject):
             self._import()
         elif self.rows is not None and self.rows.split != self.split:
             self._gather()
-        if _model(spec) != self._model:
-            self._load_tokenizer()
 
     def look_again(self) -> None:
         """Open the file anew when it is another than before."""
         if self.head is not None and self.path is not None and stamp_of(self.path) not in (self.head.stamp, (0, 0)):
             self._open()
 
-    def forget_lengths(self) -> None:
-        """Count lengths (again): the model is here now."""
+    def count_now(self) -> None:
+        """The model is here now: count lengths, unless they are."""
         if self._lengths is None and self.is_imported and self._job is None:
             self._import()
-        if self.tokenizer is None:
-            self._load_tokenizer()
 
     def cancel_import(self) -> None:
         """Stop importing; the first rows stay."""
@@ -126,6 +118,7 @@ class DataFeed(QObject):
     # Opening
 
     def _open(self) -> None:
+        self.problem = None
         assert self.spec is not None and self.path is not None
         self.cancel_import()
         self._drop_tasks()
@@ -165,10 +158,10 @@ class DataFeed(QObject):
             "revision": self.spec.model.revision,
             "train_on": self.spec.data.train_on,
         }
-        self.progress = ("Importing", 0, 0)
+        self.progress, self.problem = ("Importing", 0, 0), None
         self.moved.emit()
         self._job = self._tasks.job(
-            "import_rows", arguments, on_event=self._on_event, on_done=self._on_imported, on_error=self._on_failed
+            "import_rows", arguments, on_event=self._on_event, on_done=self._on_imported, on_error=self._on_stopped
         )
 
     def _on_event(self, event: events.Event) -> None:
@@ -194,12 +187,17 @@ class DataFeed(QObject):
         self.moved.emit()
         self._gather()
 
+    def _on_stopped(self, error: Exception) -> None:
+        """The import's process ended before its time; what is there can still be looked at."""
+        self._job, self.progress = None, None
+        if not isinstance(error, Cancelled):
+            self.problem = error
+        self.moved.emit()
+        self._gather()
+
     def _on_failed(self, error: Exception) -> None:
         self._gathering = None
-        self._job, self.progress = None, None
-        self.moved.emit()
-        if not isinstance(error, Cancelled):
-            self.failed.emit(error)
+        self.failed.emit(error)
 
     # Figures
 
@@ -218,24 +216,6 @@ class DataFeed(QObject):
         self.grown.emit()
         if self._is_stale:
             self._gather()
-
-    # The tokenizer
-
-    def _load_tokenizer(self) -> None:
-        assert self.spec is not None
-        self._model = _model(self.spec)
-        self.tokenizer = None
-        self._tasks.run(
-            load_tokenizer,
-            self.spec.model.source,
-            self.spec.model.revision,
-            on_done=self._on_tokenizer,
-            on_error=lambda _: self._on_tokenizer(None),  # the check of the draft says what is wrong with the model
-        )
-
-    def _on_tokenizer(self, tokenizer: ChatTokenizer | None) -> None:
-        self.tokenizer = tokenizer
-        self.tokenizer_changed.emit()
 
     def _run(self, function: object, *arguments: object, on_done: object) -> Task:
         task = self._tasks.run(function, *arguments, on_done=on_done, on_error=self._on_failed)  # type: ignore[arg-type]

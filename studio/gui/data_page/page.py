@@ -10,7 +10,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from studio.data.store.seen import SeenRow
+from studio.data.conversation import Example
+from studio.data.store.reading import RowStore
 from studio.errors import UserError
 from studio.gui import figures
 from studio.gui.context import Context
@@ -22,12 +23,14 @@ from studio.gui.data_page.holdout_field import HoldoutField
 from studio.gui.data_page.length_card import LengthCard
 from studio.gui.data_page.places import Holder, empty_state, error_state, notice, notice_key
 from studio.gui.data_page.row_card import RowCard
+from studio.gui.data_page.seer import Question, Seer
 from studio.gui.data_page.table_card import TableCard
 from studio.gui.data_page.work import look_at
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.tasks import Task
 from studio.gui.tokens import CARD_GAP
+from studio.spec.run_spec import RunSpec
 
 _WIDE = 1240
 _SIDE, _SIDE_WIDE = 252, 320
@@ -39,11 +42,13 @@ class DataPage(PageWidget):
     def __init__(self, context: Context) -> None:
         super().__init__(context, "Data")
         self.feed = DataFeed(context, self)
+        self.seer = Seer(context.tasks, self)
         self.acts = DataActions(context, self.feed, self)
         self.row: Mapping[str, Any] | None = None
         self._looking: Task | None = None
         self._shown_ordinal: int | None = None
         self._noticed: object = None
+        self._question: Question | None = None
         self._lay_out()
         self._connect()
 
@@ -147,8 +152,11 @@ class DataPage(PageWidget):
         feed.store_changed.connect(self._on_store_changed)
         feed.grown.connect(self._on_grown)
         feed.moved.connect(self._say_facts)
+        feed.moved.connect(self._show_notices)
         feed.failed.connect(self._on_failed)
-        feed.tokenizer_changed.connect(self._look)
+        self.seer.seen.connect(self.row_card.show_seen)
+        self.seer.model_known.connect(self._on_model_known)
+        self.seer.failed.connect(self.row_card.show_note)
         self.table_card.row_chosen.connect(self._on_row)
         self.table_card.columns_wanted.connect(self._ask_columns)
         self.row_card.edit_wanted.connect(self._edit)
@@ -167,6 +175,7 @@ class DataPage(PageWidget):
     def _on_project(self) -> None:
         if self.context.session.project is None:
             self.feed.close()
+            self.seer.close()
 
     def _on_spec(self) -> None:
         session = self.context.session
@@ -179,14 +188,16 @@ class DataPage(PageWidget):
         self.holdout.set_holdout(placed.data.holdout)
         before = self.feed.spec
         self.feed.show(placed)
+        self.seer.use(placed.model.source, placed.model.revision)
         self._say_facts()
         self._show_notices()
-        if before is not None and before.train.max_length != placed.train.max_length:
+        if before is not None and _seen_by(before) != _seen_by(placed):
             self._look()
 
     def _on_facts(self) -> None:
         if self.feed.spec is not None and self.context.session.facts is not None:
-            self.feed.forget_lengths()
+            self.feed.count_now()
+            self._look()
 
     def _on_opened(self) -> None:
         self.states.show_state("full")
@@ -290,16 +301,27 @@ class DataPage(PageWidget):
             if ordinal >= len(head.values):
                 return
             source = head.values[ordinal] or {}
-        self._looking = self.context.tasks.run(
-            look_at, source, ordinal, head.reader, self.feed.tokenizer, self.feed.settings, on_done=self._on_looked
+        self._looking = self.context.tasks.run(look_at, source, ordinal, head.reader, on_done=self._on_looked)
+        is_kept = isinstance(source, RowStore)
+        self._question = Question(
+            None if is_kept else source,
+            source.folder if is_kept else None,
+            ordinal,
+            head.reader,
+            self.feed.settings,
         )
 
-    def _on_looked(self, found: tuple[Mapping[str, Any] | None, SeenRow]) -> None:
-        self.row, seen = found
+    def _on_looked(self, found: tuple[Mapping[str, Any] | None, Example | None, str]) -> None:
+        self.row, example, problem = found
         number = self._number()
-        self.row_card.show_row(
-            f"Row {figures.count(number)}" if number else "Row", self.row, seen, may_edit=not self.acts.is_busy
-        )
+        title = f"Row {figures.count(number)}" if number else "Row"
+        self.row_card.show_row(title, self.row, example, problem, may_edit=not self.acts.is_busy)
+        if example is not None and self._question is not None:
+            self.seer.ask(self._question)
+
+    def _on_model_known(self, is_here: bool) -> None:
+        if not is_here:
+            self.row_card.show_note("The base model is not on this computer yet. Its tokens are shown once it is.")
 
     def _number(self) -> int:
         """The chosen row's number in the file; 0 for none."""
@@ -325,6 +347,11 @@ class DataPage(PageWidget):
 
     def _ask_columns(self) -> None:
         self.acts.map_columns()
+
+
+def _seen_by(spec: RunSpec) -> tuple[object, ...]:
+    """What decides how the model sees a row."""
+    return spec.train.max_length, spec.data.train_on, spec.data.truncation, spec.model
 
 
 def facts_line(feed: DataFeed) -> str:

@@ -90,6 +90,8 @@ def notice(feed: DataFeed, act: DataActions, show: Callable[[str], object]) -> B
         return Banner(
             "danger", damage.message, "Your file stays as it is; the project gets a copy of the good rows.", actions
         )
+    if kind == "stopped":
+        return Banner("danger", "Importing the rows stopped.", _words(feed.problem), [("Try again", act.look_again)])
     if kind == "gone":
         assert feed.path is not None
         text = "Its rows can still be looked at. To train, put it back or choose another file."
@@ -110,11 +112,19 @@ def _kind(feed: DataFeed) -> str:
         return "damage"
     if feed.path is not None and feed.head is not None and stamp_of(feed.path) == (0, 0):
         return "gone"
+    if feed.problem is not None:
+        return "stopped"
     good, aside = _amounts(feed)
     is_known = feed.is_imported and feed.progress is None
     if is_known and aside and good and feed.spec is not None and feed.spec.data.bad_rows == "refuse":
         return "refused"
     return ""
+
+
+def _words(error: Exception | None) -> str:
+    """An error's sentence and its way out; what is here can still be looked at."""
+    hint = getattr(error, "hint", "")
+    return f"{getattr(error, 'message', error)} {hint}".strip()
 
 
 def _amounts(feed: DataFeed) -> tuple[int, int]:

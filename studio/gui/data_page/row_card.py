@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from studio.data.conversation import Example
 from studio.data.store.seen import SeenRow
 from studio.gui import figures
 from studio.gui.controls import Button, Card, Hairline, Segment, Skeleton, States, Text
@@ -19,6 +20,8 @@ from studio.gui.icons import Icon
 from studio.gui.theme import tokens
 from studio.gui.tokens import RADIUS_TOKEN, mixed
 
+# The tokens before stay this long while the next ones come: quick answers never flash.
+_PATIENCE_MS = 150
 _SAMPLES = {"trained": "trained", "read": "read only", "cut": "cut off"}
 
 
@@ -35,6 +38,10 @@ class RowCard(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(padding=0, spacing=0, parent=parent)
         self.setAccessibleName("The chosen row")
+        self._waiting = QTimer(self)
+        self._waiting.setSingleShot(True)
+        self._waiting.setInterval(_PATIENCE_MS)
+        self._waiting.timeout.connect(self._show_waiting)
         self.title.hide()
         self.layout().setContentsMargins(1, 1, 1, 1)  # type: ignore[union-attr]
         self.states = States()
@@ -120,17 +127,33 @@ class RowCard(Card):
         self._hint.say(hint)
         self.states.show_state("nothing")
 
-    def show_row(self, title: str, row: Mapping[str, Any] | None, seen: SeenRow, *, may_edit: bool) -> None:
-        """Show a row."""
+    def show_row(
+        self, title: str, row: Mapping[str, Any] | None, example: Example | None, problem: str, *, may_edit: bool
+    ) -> None:
+        """Show a row as a conversation; its tokens come with `show_seen`."""
         self.states.show_state("row")
         self.number.say(title)
         self.edit.setEnabled(may_edit and row is not None)
         self.drop.setEnabled(may_edit)
-        if seen.example is not None:
-            self.conversation.show_example(seen.example)
+        if example is not None:
+            self.conversation.show_example(example)
+            self._waiting.start()
         else:
-            self.conversation.show_raw(row, seen.problem)
+            self.conversation.show_raw(row, problem)
+            self.show_seen(SeenRow(problem=problem))
+
+    def show_seen(self, seen: SeenRow) -> None:
+        """Show the tokens."""
+        self._waiting.stop()
         self._show_tokens(seen)
+
+    def show_note(self, text: str) -> None:
+        """Say why there are no tokens."""
+        self._waiting.stop()
+        self.counts.hide()
+        self.problem.hide()
+        self.note.say(text)
+        self.token_states.show_state("note")
 
     def toggle_form(self) -> None:
         """Tokens or text."""
@@ -146,12 +169,13 @@ class RowCard(Card):
         if seen.tokens:
             self.tokens.show_tokens(seen.tokens)
             self.token_states.show_state("tokens")
-            return
-        if seen.problem:
-            self.note.say(f"A run sets this row aside: it {seen.problem}.")
         else:
-            self.note.say("The base model is not on this computer yet. Its tokens are shown once it is.")
-        self.token_states.show_state("note")
+            self.show_note(f"A run sets this row aside: it {seen.problem}.")
+
+    def _show_waiting(self) -> None:
+        self.counts.hide()
+        self.problem.hide()
+        self.token_states.show_state("busy")
 
     def _on_form(self, key: str) -> None:
         self.tokens.set_gaps(key == "tokens")

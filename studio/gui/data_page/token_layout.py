@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 from PySide6.QtGui import QFont, QFontMetricsF
 
-from studio.data.store.seen import SeenToken
+from studio.data.store.seen import MOST_TOKENS, SeenToken
 
 _GAP = 1.0
 _PARAGRAPH = 6.0
 BREAK = "↵"
-# Beyond this many tokens nobody reads on, and laying them out would hold the window up.
-MOST_TOKENS = 12_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
-from studio.data.store.seen import SeenToken
+from studio.data.store.seen import MOST_TOKENS, SeenToken
 from studio.gui import figures
 from studio.gui.controls.painting import edge_box, fill_box
 from studio.gui.controls.scroll import thin_scroll_bars
-from studio.gui.data_page.token_layout import MOST_TOKENS, Piece, TokenLayout
+from studio.gui.data_page.token_layout import Piece, TokenLayout
 from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import RADIUS_TOKEN, faded, mixed
 

@@ -10,20 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from studio.data.encoding import EncodingSettings
+from studio.data.conversation import Example, RowError
 from studio.data.rows import SourceFacts
 from studio.data.store.digest import digest
 from studio.data.store.findings import Figures, Finding, figures, findings
 from studio.data.store.head import read_head
 from studio.data.store.lengths import bins, read_lengths
 from studio.data.store.reading import Ordinals, RowLine, RowStore
-from studio.data.store.seen import SeenRow, see_row
 from studio.data.store.view import Query, Rows, Split, select
 from studio.errors import UserError
 from studio.formats import Recognised, recognise
 from studio.gui.tasks import Control
-from studio.models.source import find_model
-from studio.models.tokenizer import ChatTokenizer
 from studio.planner.lengths import RowLengths
 
 NUM_BINS = 44
@@ -157,26 +154,18 @@ def read_page(control: Control, store: RowStore, ordinals: list[int]) -> list[Ro
     return store.page(ordinals)
 
 
-def load_tokenizer(control: Control, source: str, revision: str) -> ChatTokenizer | None:
-    """The model's tokenizer; None for a model that is not on this computer.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    folder = find_model(source, revision)
-    return ChatTokenizer.load(folder) if folder is not None else None
-
-
 def look_at(
-    control: Control,
-    value: Mapping[str, Any] | RowStore,
-    ordinal: int,
-    reader: Recognised,
-    tokenizer: ChatTokenizer | None,
-    settings: EncodingSettings,
-) -> tuple[Mapping[str, Any] | None, SeenRow]:
-    """The row as it stands in the file, and as the model sees it. `value` is the row, or the store that has it."""
+    control: Control, value: Mapping[str, Any] | RowStore, ordinal: int, reader: Recognised
+) -> tuple[Mapping[str, Any] | None, Example | None, str]:
+    """The row as it stands in the file, what its format makes of it, and what is wrong with it.
+
+    Args:
+        value: the row, or the store that has it.
+    """
     row = value.row(ordinal) if isinstance(value, RowStore) else value
     if row is None:
-        return None, SeenRow(problem="cannot be read", has_tokenizer=tokenizer is not None)
-    return row, see_row(row, reader, tokenizer, settings)
+        return None, None, "cannot be read"
+    try:
+        return row, reader.read(row), ""
+    except RowError as error:
+        return row, None, str(error)

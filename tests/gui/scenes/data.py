@@ -77,7 +77,8 @@ def is_counted(page: DataPage) -> bool:
     """Whether all lengths are known and shown, and the chosen row as well."""
     summary = page.feed.summary
     is_known = summary is not None and summary.figures.is_counted and page.feed.progress is None
-    return is_known and page.row_card.states.state() == "row" and bool(summary.findings or summary.figures.rows)
+    card = page.row_card
+    return is_known and card.states.state() == "row" and bool(card.tokens.accessibleDescription())
 
 
 def _full(stage: Stage) -> None:
