@@ -1,9 +1,13 @@
-"""Memory by kind while training, sampled off the training thread: from the allocator on a GPU, from tracked tensors
-and the process on the CPU."""
+"""Memory by kind while training: from the allocator on a GPU, from tracked tensors and the process on the CPU.
+
+Events leave from a thread of their own, so that they come when a step takes long; tensors are counted by the thread
+that trains.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,7 +15,9 @@ import psutil
 import torch
 
 from studio.engine.prepared import Prepared
-from studio.protocol.events import Memory
+from studio.engine.spill import SpillWatch
+from studio.machine.resources import read_gpus
+from studio.protocol.events import Memory, Notice
 
 PERIOD_SECONDS = 1.0
 
@@ -24,19 +30,35 @@ class MemorySampler:
         baseline_ram: bytes the process had before the model was loaded (interpreter and libraries).
     """
 
-    def __init__(self, emit: Callable[[Memory], None], *, baseline_ram: int) -> None:
+    def __init__(self, emit: Callable[[Memory | Notice], None], *, baseline_ram: int) -> None:
         self.step = 0
         self._emit = emit
         self._baseline = baseline_ram
         self._process = psutil.Process()
         self._start_io = _io(self._process)
+        # Asked of the driver, because torch would start CUDA only to answer.
+        self._spill = {gpu.index: SpillWatch(gpu.total_bytes - gpu.free_bytes) for gpu in read_gpus()}
         self._watched: tuple[Prepared, torch.optim.Optimizer] | None = None
+        self._tracked: dict[str, dict[str, int]] = {}
+        self._looked_at = 0.0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="memory")
 
     def watch(self, prepared: Prepared, optimizer: torch.optim.Optimizer) -> None:
         """Split by kind from now on."""
         self._watched = (prepared, optimizer)
+        self._tracked = _track(prepared, optimizer)
+
+    def look(self) -> None:
+        """Count tensors by kind, once a second. To be called by the thread that trains, when gradients are there.
+
+        No other thread may: autograd sets and frees gradients without Python's lock, and to read one at that moment
+        is a crash (seen: "free(): corrupted unsorted chunks").
+        """
+        now = time.monotonic()
+        if self._watched and now - self._looked_at >= PERIOD_SECONDS:
+            self._looked_at = now
+            self._tracked = _track(*self._watched)
 
     def start(self) -> None:
         """Begin sampling."""
@@ -49,7 +71,7 @@ class MemorySampler:
 
     def sample(self) -> Memory:
         """Bytes in use now."""
-        tracked = _tracked(*self._watched) if self._watched else {}
+        tracked = self._tracked
         ram = {kind: sizes.get("cpu", 0) for kind, sizes in tracked.items()}
         used = self._process.memory_info().rss
         ram["other"] = min(used, self._baseline)
@@ -61,22 +83,30 @@ class MemorySampler:
     def _run(self) -> None:
         while not self._ended.wait(PERIOD_SECONDS):
             self._emit(self.sample())
+            self._look_for_spill()
         self._emit(self.sample())
 
+    def _look_for_spill(self) -> None:
+        if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+            return
+        watch = self._spill.get(torch.cuda.current_device())
+        notice = watch.look(torch.cuda.memory_reserved(), *torch.cuda.mem_get_info()) if watch else None
+        if notice:
+            self._emit(notice)
 
-def _tracked(prepared: Prepared, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, int]]:
+
+def _track(prepared: Prepared, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, int]]:
     """Kind -> device type -> bytes of weights, adapter, gradients and optimizer state."""
     own = {id(p): p for p in prepared.model.parameters()}
     beside = {id(p): p for p in prepared.trainable().values() if id(p) not in own}  # stand-ins of a model's weights
     trained = [p for p in own.values() if p.requires_grad]
     frozen = [p for p in own.values() if not p.requires_grad]
-    states = [v for state in list(optimizer.state.values()) for v in list(state.values()) if torch.is_tensor(v)]
+    states = [v for state in optimizer.state.values() for v in state.values() if torch.is_tensor(v)]
     kind = "adapter" if hasattr(prepared.model, "peft_config") else "weights"
     sizes = {
         "weights": _bytes([*frozen, *prepared.model.buffers()]),
         "adapter": _bytes(beside.values()),
-        # The training thread lets gradients go at any moment: each is looked at once.
-        "gradients": _bytes(grad for p in [*trained, *beside.values()] if (grad := p.grad) is not None),
+        "gradients": _bytes(p.grad for p in [*trained, *beside.values()] if p.grad is not None),
         "optimizer": _bytes(states),
     }
     for device, size in _bytes(trained).items():

@@ -119,7 +119,7 @@ def logits_bytes(shapes: Shapes, batch: MicroBatch) -> float:
     if batch.tokens <= chunk:
         return 8.0 * vocabulary * batch.tokens
     rest = min(chunk, batch.tokens - chunk)
-    return vocabulary * (4.0 * chunk + 8.0 * rest)
+    return vocabulary * max(8.0 * chunk, 4.0 * chunk + 8.0 * rest)
 
 
 def _error_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:

@@ -20,9 +20,10 @@ from studio.planner.pace import step_seconds
 from studio.spec.run_spec import RunSpec
 
 CONTEXT_BYTES = 600_000_000  # CUDA's context, kernels and cuBLAS workspace
-PROCESS_BYTES = 650_000_000  # Python with torch, transformers and peft loaded
+PROCESS_BYTES = 470_000_000  # Python with torch, transformers and peft loaded
 _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
+_SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
 
 
 @dataclass(frozen=True)
@@ -173,5 +174,11 @@ def other_bytes(memory: dict[str, int], device: Device, machine: Machine) -> int
     """What the libraries take, and what allocators waste; better known once runs have finished here."""
     known = machine.habits.extra_bytes.get("cuda" if device.is_card else "cpu")
     base = CONTEXT_BYTES if device.is_card else PROCESS_BYTES
-    moving = memory["activations"] + memory["logits"] + memory["gradients"]
-    return (known if known is not None else base) + int(_WASTE * moving * device.is_card)
+    return (known if known is not None else base) + wasted_bytes(memory, device)
+
+
+def wasted_bytes(memory: dict[str, int], device: Device) -> int:
+    """What the allocator cannot give to anything."""
+    moving = memory["activations"] + memory["logits"]
+    kept_back = 0.0 if device.is_card else min(_SMALL_WASTE * moving, _MOST_SMALL)
+    return int(_WASTE * moving + kept_back)

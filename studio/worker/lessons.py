@@ -15,7 +15,7 @@ from studio.machine.bench import Habits, remember_run
 from studio.methods import METHODS
 from studio.models.facts import ModelFacts
 from studio.paths import cache_dir
-from studio.planner.calculation import CONTEXT_BYTES, calculated_memory, micro_batch, seconds_of
+from studio.planner.calculation import CONTEXT_BYTES, calculated_memory, micro_batch, seconds_of, wasted_bytes
 from studio.planner.machine import Device, this_machine
 from studio.protocol import events
 from studio.spec.run_spec import RunSpec
@@ -45,8 +45,10 @@ class Lessons:
         most = max(self.tokens) // spec.train.accumulation
         place = Device(str(device), device.type, 0, 0)
         fullest = micro_batch(spec, trained, most, min(most, spec.train.max_length))
-        calculated = sum(calculated_memory(spec, facts.shapes, place, fullest)[1].values())
         machine = this_machine(cache_dir())
+        memory = calculated_memory(spec, facts.shapes, place, fullest)[1]
+        # All but what the forecast will add from this lesson.
+        calculated = sum(memory.values()) + wasted_bytes(memory, place)
         usual = statistics.median(self.tokens[_FEWEST // 2 :])
         batch = micro_batch(
             spec, trained, round(usual / spec.train.accumulation), round(usual / spec.train.accumulation)

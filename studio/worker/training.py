@@ -35,13 +35,16 @@ from studio.paths import write_text
 from studio.project.runs import Run
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
+from studio.worker.lessons import Lessons
 from studio.worker.questions import held_out_questions
 from studio.worker.run_context import RunContext, open_run
 
 Emit = Callable[[events.Event], None]
 
 
-def train(run: Run, emit: Emit, poll: Callable[[], list[commands.Command]], *, resume: bool) -> events.Done:
+def train(
+    run: Run, emit: Emit, poll: Callable[[], list[commands.Command]], *, resume: bool, learns: bool = False
+) -> events.Done:
     """Train a run to its end.
 
     Args:
@@ -49,11 +52,12 @@ def train(run: Run, emit: Emit, poll: Callable[[], list[commands.Command]], *, r
         emit: takes events (a no-op on all processes but the first).
         poll: commands since the last call.
         resume: go on from the newest complete checkpoint, or from the start when there is none.
+        learns: remember what the run shows of this computer; only where the process does nothing else.
 
     Raises:
         UserError: what a person can put right, from bad rows to a full disk.
     """
-    session = _Session(run, emit, poll, resume=resume)
+    session = _Session(run, emit, poll, resume=resume, learns=learns)
     memory = MemorySampler(emit, baseline_ram=psutil.Process().memory_info().rss)
     memory.start()
     try:
@@ -65,12 +69,16 @@ def train(run: Run, emit: Emit, poll: Callable[[], list[commands.Command]], *, r
 class _Session:
     """One worker's turn at a run."""
 
-    def __init__(self, run: Run, emit: Emit, poll: Callable[[], list[commands.Command]], *, resume: bool) -> None:
+    def __init__(
+        self, run: Run, emit: Emit, poll: Callable[[], list[commands.Command]], *, resume: bool, learns: bool
+    ) -> None:
         self.run, self.emit, self.poll = run, emit, poll
         self.parts: RunContext = open_run(run)
         self.spec: RunSpec = self.parts.spec
         self.accelerator: Accelerator = make_accelerator(self.spec.train.device, self.spec.train.precision)
         self.facts = read_facts(self.parts.base)
+        is_alone = self.accelerator.num_processes == 1
+        self.lessons = Lessons() if learns and is_alone else None
         cap_memory(self.accelerator.device, self.spec.train.memory_share)
         self.checkpoints = Checkpoints(run.checkpoints_dir, keep=self.spec.train.keep_checkpoints)
         self.checkpoint = self.checkpoints.newest() if resume else None
@@ -88,6 +96,8 @@ class _Session:
             loop = self._make_loop(prepared, data, memory)
             self.emit(events.Phase(name="Training", done=loop.progress.step, total=loop.plan.total_steps, unit="steps"))
             reason = loop.run()
+            if self.lessons and loop.progress.pieces == 1 and not loop.progress.recomputes:
+                self.lessons.keep(self.spec, self.facts, self.accelerator.device)
             if self.accelerator.is_main_process and reason != "paused":
                 self._keep_result(prepared, reason, loop.progress)
         finally:
@@ -95,6 +105,11 @@ class _Session:
             if prepared is not None:
                 prepared.close()
         return events.Done(reason=reason, step=loop.progress.step)
+
+    def _tell(self, event: events.Event) -> None:
+        if self.lessons:
+            self.lessons.hear(event)
+        self.emit(event)
 
     def _say_hello(self, step: int) -> None:
         if self.accelerator.is_main_process:
@@ -179,7 +194,7 @@ class _Session:
             memory=memory,
             facts=self.facts,
         )
-        loop = Loop(plan, self.accelerator, self.emit, self.poll)
+        loop = Loop(plan, self.accelerator, self._tell, self.poll)
         if self.checkpoint:
             loop.resume(self.checkpoint)
         return loop

@@ -11,8 +11,8 @@ from studio.engine import speeds
 from studio.machine.bench import remembered_habits, remembered_speeds
 from studio.machine.resources import read_resources
 from studio.project.jobs import run_to_result
-from studio.worker.lessons import Lessons, peak_bytes
-from tests.helpers.small_run import make_run, train_here
+from studio.worker.lessons import peak_bytes
+from tests.helpers.small_run import make_run, start_worker
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +38,13 @@ def test_the_job_remembers(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_teaches(tmp_path: Path) -> None:
-    train_here(make_run(tmp_path))
+    assert start_worker(make_run(tmp_path)).wait(120) == 0
     assert remembered_habits(read_resources(tmp_path)).extra_bytes["cpu"] > 0
 
 
 def test_a_short_run_teaches_nothing(tmp_path: Path) -> None:
-    train_here(make_run(tmp_path, steps=4))
+    assert start_worker(make_run(tmp_path, steps=4)).wait(120) == 0
     assert remembered_habits(read_resources(tmp_path)).extra_bytes == {}
-    assert Lessons().tokens == []
 
 
 def test_the_peak_is_this_process() -> None:

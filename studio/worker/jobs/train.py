@@ -29,7 +29,7 @@ def _run(context: Context, arguments: dict[str, Any]) -> Done:
 
     from studio.worker.training import train  # heavy
 
-    return train(run, context.emit, inbox.poll, resume=bool(arguments.get("resume")))
+    return train(run, context.emit, inbox.poll, resume=bool(arguments.get("resume")), learns=True)
 
 
 def _silent(event: Event) -> None:
