@@ -216,3 +216,11 @@ def test_the_peak_can_be_traced_and_every_forecast_then_says_so(qtbot: QtBot, pa
     qtbot.waitUntil(lambda: card.exact.text() == "Cancel")
     qtbot.waitUntil(lambda: card.note.text().startswith("Traced"), timeout=90_000)
     assert not card.exact.isVisible() and not page.prober.is_busy
+
+
+def test_once_the_speed_is_measured_times_are_foretold(qtbot: QtBot, page: MethodPage) -> None:
+    card = page.method.plan.peak
+    assert "about" not in card.note.text() and card.speeds.isVisible()
+    card.speeds.click()
+    qtbot.waitUntil(lambda: "about" in card.note.text(), timeout=120_000)
+    assert not card.speeds.isVisible() and page.method.cards["lora"].time.text().startswith("about")

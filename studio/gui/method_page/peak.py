@@ -41,8 +41,10 @@ class PeakCard(Card):
         self.figure = Text("", "title")
         self.limit = Text("", "small", "text2")
         self.bar = MemoryBar(name="Predicted peak", thickness=14)
-        self.exact = Button("Work it out exactly", "quiet", icon=Icon.FLASK, compact=True)
+        self.exact = Button("Exact peak", "quiet", icon=Icon.FLASK, compact=True)
         self.exact.setToolTip("Traces one step through the model's own code; takes some seconds.")
+        self.speeds = Button("Measure the speed", "quiet", icon=Icon.LIGHTNING, compact=True)
+        self.speeds.setToolTip("Measures this computer once, some seconds; times are foretold from then on.")
         self.tracing = Text("", "small", "text3")
         self._legend = QGridLayout()
         self._legend.setHorizontalSpacing(8)
@@ -69,9 +71,10 @@ class PeakCard(Card):
         self._shown = forecast
         self._show_legend(forecast)
 
-    def show_probe(self, words: str, *, is_busy: bool, may_start: bool) -> None:
-        """Show whether the peak is being worked out, and whether it can be."""
-        self.exact.setText("Cancel" if is_busy else "Work it out exactly")
+    def show_probe(self, words: str, *, is_busy: bool, may_start: bool, may_measure: bool) -> None:
+        """Show whether something is being found out, and what can be."""
+        self.speeds.setVisible(may_measure and not is_busy)
+        self.exact.setText("Cancel" if is_busy else "Exact peak")
         self.exact.set_glyph(None if is_busy else Icon.FLASK)
         self.exact.setVisible(is_busy or may_start)
         self.tracing.say(words)
@@ -94,6 +97,7 @@ class PeakCard(Card):
         self.body.addLayout(self._legend)
         foot = QHBoxLayout()
         foot.addWidget(self.tracing, 1)
+        foot.addWidget(self.speeds)
         foot.addWidget(self.exact)
         self.body.addLayout(foot)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)

@@ -27,6 +27,7 @@ class PlanColumn(ScrollColumn):
         self.fit.ticked.connect(self._on_ticked)
         self.fit.applied.connect(self._on_applied)
         self.peak.exact.clicked.connect(self._on_exact)
+        self.peak.speeds.clicked.connect(prober.measure_speeds)
         prober.changed.connect(self._show_probe)
 
     def refresh(self) -> None:
@@ -50,13 +51,16 @@ class PlanColumn(ScrollColumn):
         chosen = self._forecasts.chosen
         is_known = chosen is not None and (chosen.is_exact or chosen.verdict == "impossible")
         may_start = chosen is not None and not is_known and self._context.session.facts is not None
-        self.peak.show_probe(self._prober.words, is_busy=self._prober.is_busy, may_start=may_start)
+        may_measure = chosen is not None and chosen.step_seconds is None and chosen.verdict != "impossible"
+        self.peak.show_probe(
+            self._prober.words, is_busy=self._prober.is_busy, may_start=may_start, may_measure=may_measure
+        )
 
     def _on_exact(self) -> None:
         if self._prober.is_busy:
             self._prober.cancel()
         else:
-            self._prober.start()
+            self._prober.trace_step()
 
     def _card_name(self) -> str:
         """The chosen card as people call it."""

@@ -1,6 +1,8 @@
-"""Working the peak out exactly: a worker traces one step of the draft through the model's own code, or measures it."""
+"""What a worker can find out on this computer: the draft's peak exactly, and how fast the computer is."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -11,7 +13,7 @@ from studio.protocol.events import Event, Phase
 
 
 class Prober(QObject):
-    """One probe at a time. What it finds is remembered on this computer, and every forecast reads it from there.
+    """One look at a time. What it finds is remembered on this computer, and every forecast reads it from there.
 
     Signals:
         changed(): it began, is further, or ended.
@@ -32,15 +34,23 @@ class Prober(QObject):
         """Whether one is on its way."""
         return self._job is not None
 
-    def start(self) -> None:
-        """Probe the draft as it stands."""
+    def trace_step(self) -> None:
+        """Trace one step of the draft through the model's own code, or measure it on the card."""
         spec = self._context.session.placed_spec
-        if spec is None or self.is_busy:
+        if spec is not None:
+            self._start("probe", {"spec": spec.model_dump(mode="json")})
+
+    def measure_speeds(self) -> None:
+        """Measure this computer once, so that times can be foretold."""
+        self._start("speeds", {})
+
+    def _start(self, job: str, arguments: dict[str, Any]) -> None:
+        if self.is_busy:
             return
         self._say("Getting ready")
         self._job = self._context.tasks.job(
-            "probe",
-            {"spec": spec.model_dump(mode="json")},
+            job,
+            arguments,
             on_event=self._on_event,
             on_done=self._on_done,
             on_error=self._on_error,
@@ -66,7 +76,7 @@ class Prober(QObject):
         if isinstance(error, UserError):
             self._context.notify(error.message, error.hint, "warn")
         elif not isinstance(error, Cancelled):
-            self._context.notify("The step could not be traced.", str(error), "danger")
+            self._context.notify("It could not be found out.", str(error), "danger")
 
     def _end(self) -> None:
         self._job = None
