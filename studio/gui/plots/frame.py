@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QHideEvent, QImage, QMouseEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
@@ -163,6 +163,9 @@ class PlotFrame(pg.PlotWidget):
             raise OSError(f"{target} cannot be written")
 
     # Qt
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.minimumSize())  # what is more comes by stretching
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)

@@ -32,7 +32,7 @@ class MemoryPlot(PlotFrame):
         self._seconds = 0.0
         self._predicted = self._limit = 0.0
         self._limit_name = ""
-        self._areas = [pg.PlotCurveItem(fillLevel=0) for _ in KINDS]
+        self._areas = [pg.PlotCurveItem(fillLevel=0, antialias=False) for _ in KINDS]  # else seams show
         self._predicted_line = pg.InfiniteLine(angle=0, movable=False)
         self._limit_line = pg.InfiniteLine(angle=0, movable=False)
         self._predicted_words, self._limit_words = label((1, 1.05)), label((1, -0.05))
@@ -93,9 +93,7 @@ class MemoryPlot(PlotFrame):
         picked = peaks(x, memory[f"{self._place}_all"][part], self.num_columns)
         x, shown = x[picked], self._curves.stack(self._place, part, picked)
         sums = np.cumsum(shown, axis=0)
-        is_dense = len(x) > self.num_columns  # nobody sees the difference then, and it takes half the time
         for at, area in enumerate(self._areas):
-            area.opts["antialias"] = not is_dense
             area.setVisible(bool(len(x)) and bool(shown[at].any()))
             area.setData(x, sums[at])
         self._set_y_range(float(self._curves.peak_bytes(self._place)))

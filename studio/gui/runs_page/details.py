@@ -58,6 +58,7 @@ class Details(Card):
         self.body.addLayout(head)
         self.body.addWidget(self._subtitle)
         scroll = ScrollColumn(spacing=10)
+        scroll.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         scroll.column.addLayout(self._facts)
         scroll.column.addWidget(Text("Notes", "small_strong"))
         scroll.column.addWidget(self.notes)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.context import Context
-from studio.gui.controls import Button, EmptyState, Skeleton, States
+from studio.gui.controls import Button, EmptyState, ScrollColumn, Skeleton, States
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.projects_menu import ProjectsMenu
@@ -91,7 +91,9 @@ class RunsPage(PageWidget):
             self.board = Board()
             self.board.asked.connect(self._ask)
             self.board.details.notes_changed.connect(self.deeds.keep_notes)
-            self.states.add("full", self.board)
+            scroll = ScrollColumn()  # a window too low for plot and table scrolls; nothing is cut off
+            scroll.column.addWidget(self.board)
+            self.states.add("full", scroll)
         QTimer.singleShot(0, self, self._refresh)  # building and drawing in one go would be felt
 
     def _on_runs(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QFontMetricsF, QKeyEvent, QMouseEvent, QPainter
-from PySide6.QtWidgets import QHeaderView, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QHeaderView, QSizePolicy, QStyleOptionViewItem, QWidget
 
 from studio.gui.controls import RowDelegate, Table
 from studio.gui.controls.painting import edge_box, fill_box
@@ -24,10 +24,11 @@ from studio.gui.runs_page.model import (
     Index,
     RunsModel,
 )
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import RADIUS_BADGE
 
 _WIDTHS = {TICK: 44, RUN: 42, METHOD: 112, HELD_OUT: 76, PEAK: 74, TIME: 86, STATE: 98}
+_LEAST_HEIGHT = 110
 
 
 class _Delegate(RowDelegate):
@@ -58,10 +59,12 @@ class RunsTable(Table):
         self._model = model
         self.setItemDelegate(_Delegate(self))
         header = self.horizontalHeader()
-        for column, width in _WIDTHS.items():
-            self.setColumnWidth(column, width)
         header.setSectionResizeMode(SETTINGS, QHeaderView.ResizeMode.Stretch)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._fit_columns()
+        theme().changed.connect(self._fit_columns)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.setMinimumHeight(_LEAST_HEIGHT)
         self.doubleClicked.connect(lambda index: self.opened.emit(self._name(index.row())))
 
     def current_name(self) -> str:
@@ -86,6 +89,10 @@ class RunsTable(Table):
         super().mousePressEvent(event)
         if index.isValid() and index.column() == TICK and event.button() == Qt.MouseButton.LeftButton:
             self.toggled.emit(self._name(index.row()))
+
+    def _fit_columns(self) -> None:
+        for column, width in _WIDTHS.items():
+            self.setColumnWidth(column, round(width * max(1.0, theme().scale)))
 
     def _name(self, row: int) -> str:
         entries = self._model.entries

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QHBoxLayout, QVBoxL
 
 from studio.gui import figures
 from studio.gui.context import Context
-from studio.gui.controls import Badge, BusyState, EmptyState, ErrorState, States
+from studio.gui.controls import Badge, BusyState, EmptyState, ErrorState, ScrollColumn, States
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.tasks import Control
@@ -69,7 +69,9 @@ class TrainPage(PageWidget):
         self._column.setSpacing(12)
         self._column.addWidget(self.failed)
         self._column.addStretch(1)
-        self.states.add("full", self._full)
+        scroll = ScrollColumn()  # a window too low for two plots scrolls; nothing is cut off
+        scroll.column.addWidget(self._full)
+        self.states.add("full", scroll)
         self.body.addWidget(self.states, 1)
 
     def _connect(self) -> None:

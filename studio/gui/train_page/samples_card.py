@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QMouseEvent, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.controls import Card, IconButton, ScrollColumn, Text
@@ -17,6 +17,7 @@ from studio.project.curves import RunCurves
 from studio.protocol import events
 
 _MOST_ENTRIES = 40
+_LEAST_HEIGHT = 90
 
 
 class _Quote(QWidget):
@@ -87,6 +88,8 @@ class SamplesCard(Card):
         for widget in (self._all, self._count, self._next):
             self.header.addWidget(widget)
         self._column = ScrollColumn(spacing=4)
+        self._column.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # it takes what is left
+        self._column.setMinimumHeight(_LEAST_HEIGHT)
         self.body.addWidget(self._column, 1)
         self._next.clicked.connect(self._on_next)
         self._all.clicked.connect(lambda: self.show_step(None))
