@@ -164,6 +164,7 @@ class Loop:
         loss = self._gradient(taken, rows, trained)
         self._average()
         norm = self._clip()
+        self.plan.memory.look()
         self.rescue.patiently(f"when the optimizer made step {number}", self.optimizer.step, can_repeat=False)
         self.optimizer.zero_grad(set_to_none=True)
         self.driver.after_step(rate)
