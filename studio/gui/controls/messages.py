@@ -52,12 +52,12 @@ class Banner(QFrame):
         layout.setSpacing(CONTROL_GAP)
         words = QVBoxLayout()
         words.setSpacing(2)
+        layout.addLayout(words, 1)  # first: a label shown without a parent would be a window for a moment
         self.title = Text(title, "body_strong", wrap=True)
         words.addWidget(self.title)
         self.text = Text(text, "small", "text2", wrap=True)
-        self.text.setVisible(bool(text))
         words.addWidget(self.text)
-        layout.addLayout(words, 1)
+        self.text.setVisible(bool(text))
         for at, (label, slot) in enumerate(actions):
             button = Button(label, "primary" if tone == "danger" and at == 0 else "secondary", compact=True)
             button.clicked.connect(lambda _=False, slot=slot: slot())
