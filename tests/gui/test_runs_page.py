@@ -90,6 +90,19 @@ def test_curves_go_over_steps_time_and_tokens(
         assert "run 1" in board.overlay.plot.readout.text()
 
 
+def test_a_click_on_a_head_sorts_and_keeps_the_selection(
+    qtbot: QtBot, window: Window, starter_project: Project, runs: list[Run]
+) -> None:
+    _, board = shown(qtbot, window, starter_project, 3)
+    board.table.selectRow(1)
+    chosen = board.current_name()
+    board.table.sortByColumn(HELD_OUT, Qt.SortOrder.DescendingOrder)
+    assert [cell(board, row, HELD_OUT) for row in range(3)] == ["1.421", "1.391", "1.334"]
+    assert board.current_name() == chosen
+    board.table.sortByColumn(METHOD, Qt.SortOrder.AscendingOrder)
+    assert cell(board, 0, METHOD) == "Full fine-tuning"
+
+
 def test_curves_are_a_table_as_well(qtbot: QtBot, window: Window, starter_project: Project, runs: list[Run]) -> None:
     page, board = shown(qtbot, window, starter_project, 3)
     next(command for command in page.commands() if command.key == "Ctrl+T").slot()

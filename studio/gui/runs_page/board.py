@@ -32,6 +32,7 @@ class Board(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries: list[Entry] = []
+        self._selected = ""
         self._shows_early = False
         self._details_wanted = False
         self.model = RunsModel(self)
@@ -63,7 +64,7 @@ class Board(QWidget):
 
     def _connect(self) -> None:
         self.model.ticks_changed.connect(self._overlay)
-        self.model.modelReset.connect(self._select_first)
+        self.model.modelReset.connect(self._select_again)
         self.table.toggled.connect(self.model.toggle)
         self.table.opened.connect(lambda _: self.asked.emit("open"))
         self.table.delete_wanted.connect(lambda _: self.asked.emit("delete"))
@@ -126,11 +127,13 @@ class Board(QWidget):
         self._shows_early = not self._shows_early
         self._fill()
 
-    def _select_first(self) -> None:
-        if self.model.entries and not self.table.currentIndex().isValid():
-            self.table.selectRow(0)
+    def _select_again(self) -> None:
+        """After the rows have changed their order: the run that was selected, or the first."""
+        if self.model.entries:
+            self.table.selectRow(max(0, self.model.row_of(self._selected)))
 
     def _on_current(self, current: QModelIndex, before: QModelIndex) -> None:
+        self._selected = self.current_name() or self._selected
         self._show_details()
 
     def _show_details(self) -> None:

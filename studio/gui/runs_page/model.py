@@ -16,6 +16,7 @@ TICK, RUN, METHOD, SETTINGS, HELD_OUT, PEAK, TIME, STATE = range(len(COLUMNS))
 SLOT_ROLE = Qt.ItemDataRole.UserRole + 1
 TONE_ROLE = Qt.ItemDataRole.UserRole + 2
 _RIGHT = (HELD_OUT, PEAK, TIME)
+_UP = Qt.SortOrder.AscendingOrder
 _STATES = {
     "new": ("Not begun", "neutral"),
     "running": ("Training", "good"),
@@ -41,11 +42,14 @@ class RunsModel(QAbstractTableModel):
         self.entries: list[Entry] = []
         self._slots: dict[str, int] = {}
         self._names: list[str] = []
+        self._order = (RUN, Qt.SortOrder.DescendingOrder)
 
     # What is shown
 
     def set_entries(self, entries: list[Entry]) -> None:
-        """Show these runs; ticks stay with their runs."""
+        """Show these runs, in the chosen order; ticks stay with their runs."""
+        column, order = self._order
+        entries = sorted(entries, key=lambda entry: sort_key(entry, column), reverse=order != _UP)
         names = [entry.run.name for entry in entries]
         if names == self._names:
             self.entries = entries
@@ -90,6 +94,12 @@ class RunsModel(QAbstractTableModel):
         return sorted(self._slots, key=self._slots.__getitem__)
 
     # Qt
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        if column in (TICK, SETTINGS):
+            return
+        self._order = (column, order)
+        self.set_entries(self.entries)
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self.entries)
@@ -151,3 +161,16 @@ class RunsModel(QAbstractTableModel):
 def state_words(entry: Entry) -> tuple[str, str]:
     """A run's state in a word, and its badge's tone."""
     return ("Damaged", "danger") if entry.is_damaged else _STATES[entry.row.state.status]
+
+
+def sort_key(entry: Entry, column: int) -> tuple[float, str]:
+    """What a column is sorted by; what is not known goes to the end of the ascending order."""
+    found, best = entry.digest, entry.row.state.best_eval
+    number = {
+        RUN: float(entry.facts.number),
+        HELD_OUT: best if best is not None and math.isfinite(best) else math.inf,
+        PEAK: float(found.peak_bytes) if found and found.peak_bytes else math.inf,
+        TIME: found.active_seconds if found else math.inf,
+    }.get(column, 0.0)
+    words = {METHOD: entry.facts.method, STATE: state_words(entry)[0]}.get(column, "")
+    return number, words

@@ -60,6 +60,8 @@ class RunsTable(Table):
         self.setItemDelegate(_Delegate(self))
         header = self.horizontalHeader()
         header.setSectionResizeMode(SETTINGS, QHeaderView.ResizeMode.Stretch)
+        header.setSortIndicator(RUN, Qt.SortOrder.DescendingOrder)
+        self.setSortingEnabled(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._fit_columns()
         theme().changed.connect(self._fit_columns)
