@@ -118,6 +118,8 @@ def test_coming_and_going_leaves_nothing(window: Window, qtbot: QtBot, trained_p
     other = "home" if key != "home" else "preferences"
     for _ in range(3):  # what is made once and kept
         _visit(window, qtbot, key, other)
+    if key == "data":  # its import ends when it ends; only then is the library that reads rows loaded
+        qtbot.waitUntil(lambda: window.context.session.row_lengths is not None, timeout=30_000)
     before = _census(window, qtbot)
     for _ in range(_ROUNDS):
         _visit(window, qtbot, key, other)
