@@ -1,22 +1,26 @@
 """All methods on one task: the starter model and its rows, the same rows in the same order, the same number of steps.
 
-Run: `python -m tests.bench.methods [--steps 120] [--quick] [--methods lora,lisa]`. Each method runs in a process of its
-own on one thread. Speed and losses are those of a whole run; memory is that of a few steps of another run, counted
-tensor by tensor (which would slow the first one down). Rates are the best of `RATES` for this small model, found with
-`--sweep`, which tries three around them: the methods' own defaults are made for models a thousand times its size.
+Run: `python -m tests.bench.methods [--steps 60] [--quick] [--methods lora,lisa]`. Each method runs in a process of its
+own on one thread. Losses and speed (by processor time) are those of a whole run; memory is that of a few steps of
+another run, counted tensor by tensor (which would slow the first one down). The methods' own rates are made for models
+a thousand times as large: `RATES` are for this one, chosen with `--sweep`, which tries three around each.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +32,24 @@ BATCH, LENGTH = 4, 256
 QUICK_STEPS = 24
 SWEEP = (1 / 3, 1.0, 3.0)
 DEFAULT_RATE = 1e-3
-RATES: dict[str, float] = {}
+RATES: dict[str, float] = {
+    "badam": 3e-3,
+    "eva": 3e-3,
+    "freeze": 3e-3,
+    "frugal": 3e-3,
+    "galore": 3e-3,
+    "ist": 1e-2,
+    "lift": 1e-2,
+    "lofit": 1e-1,
+    "longlora": 3e-3,
+    "lora": 3e-3,
+    "miss": 3e-3,
+    "natural_galore": 3e-3,
+    "owlore": 3e-3,
+    "qlora": 3e-3,
+    "s2ft": 1e-2,
+    "spiel": 1e-2,
+}
 
 # Settings that suit six layers and a hundred steps; all else is as the method's file says.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -42,7 +63,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Run all methods and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} steps")
     parser.add_argument("--sweep", action="store_true", help="three rates a method, the best is shown")
     parser.add_argument("--methods", default="")
@@ -93,45 +114,66 @@ def measure(key: str, steps: int, rate: float) -> None:
     from studio.protocol import events
 
     with tempfile.TemporaryDirectory() as name:
-        heard = train(Path(name), key, steps, rate, "whole")
+        folder, seconds = Path(name), list[float]()
+        with around_steps(lambda loop: time.process_time(), lambda loop, begun: seconds.append(passed(begun))):
+            heard = train(folder, key, steps, rate, "whole")
         evals = [event.loss for event in heard if isinstance(event, events.Eval)]
-        done = [event for event in heard if isinstance(event, events.Step)]
-        speed = statistics.median(step.tokens / step.seconds for step in done[2:])
+        done = [event.tokens for event in heard if isinstance(event, events.Step)]
+        speed = statistics.median(tokens / took for tokens, took in zip(done[2:], seconds[2:], strict=True))
         figures = {"method": key, "rate": rate, "before": evals[0], "loss": evals[-1], "speed": speed}
-        print(json.dumps({**figures, **count(Path(name), key, rate)}))
+        print(json.dumps({**figures, **count(folder, key, rate)}))
+
+
+def passed(begun: float) -> float:
+    """Processor seconds since then: other programs on this computer do not count."""
+    return time.process_time() - begun
 
 
 def count(folder: Path, key: str, rate: float) -> dict[str, int]:
     """Bytes of all tensors at the fullest moment of training, and of optimizer state and gradients at most."""
-    from studio.engine.loop import Loop
     from studio.engine.tracker import Tracker
 
-    tracker, most = Tracker(), [0]
+    tracker, most = Tracker(), 0
+
+    def begin(loop: Any) -> tuple[list[Any], list[int]]:
+        if loop.progress.step == 0:
+            tracker.restart()
+        parameters = list({id(p): p for p in [*loop.plan.prepared.model.parameters(), *loop.parameters]}.values())
+        sizes = [0]
+
+        def note(parameter: Any) -> None:
+            sizes.append(sum(p.grad.nbytes for p in parameters if p.grad is not None))
+
+        return [p.register_post_accumulate_grad_hook(note) for p in parameters if p.requires_grad], sizes
+
+    def end(loop: Any, begun: tuple[list[Any], list[int]]) -> None:
+        nonlocal most
+        hooks, sizes = begun
+        for hook in hooks:
+            hook.remove()
+        states = [v for state in loop.optimizer.state.values() for v in state.values()]
+        most = max(most, max(sizes) + sum(v.nbytes for v in states if hasattr(v, "nbytes")))
+
+    few = SETTINGS.get(key, {}).get("selection_steps", 0) + 6
+    with tracker, around_steps(begin, end):
+        train(folder, key, few, rate, "counted", evaluate=False)
+    return {"peak": tracker.peak_bytes, "training": most}
+
+
+@contextlib.contextmanager
+def around_steps(begin: Callable[[Any], Any], end: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Do something before and after every step of whatever is trained meanwhile."""
+    from studio.engine.loop import Loop
+
     step = Loop._step
 
     def watched(self: Loop, batches: Any) -> None:
-        if self.progress.step == 0:
-            tracker.restart()
-        parameters = [*self.plan.prepared.model.parameters(), *self.parameters]
-        gradients: dict[int, int] = {}
-
-        def note(parameter: Any) -> None:
-            now = {id(p): p.grad.nbytes for p in parameters if p.grad is not None}
-            gradients["most"] = max(gradients.get("most", 0), sum(now.values()))  # type: ignore[call-overload]
-
-        hooks = [p.register_post_accumulate_grad_hook(note) for p in parameters if p.is_leaf and p.requires_grad]
+        begun = begin(self)
         step(self, batches)
-        for hook in hooks:
-            hook.remove()
-        state = sum(v.nbytes for s in self.optimizer.state.values() for v in s.values() if hasattr(v, "nbytes"))
-        most[0] = max(most[0], state + gradients.get("most", 0))  # type: ignore[call-overload]
+        end(self, begun)
 
-    Loop._step = watched  # type: ignore[method-assign]
-    few = SETTINGS.get(key, {}).get("selection_steps", 0) + 6
-    with tracker:
-        train(folder, key, few, rate, "counted", evaluate=False)
-    Loop._step = step  # type: ignore[method-assign]
-    return {"peak": tracker.peak_bytes, "training": most[0]}
+    with patch.object(Loop, "_step", watched):
+        yield
 
 
 def train(folder: Path, key: str, steps: int, rate: float, name: str, *, evaluate: bool = True) -> list[Any]:
