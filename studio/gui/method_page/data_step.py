@@ -62,6 +62,8 @@ class DataStep(QWidget):
         self._say_place(path if has_path else None)
         self._show_form(problems)
         self._show_problems(problems)
+        # Where the way ends here, this is what to press.
+        self.pick.set_role("primary" if any(problem.is_fatal for problem in problems) else "secondary")
 
     def _lay_out(self) -> None:
         file = Card(spacing=12)

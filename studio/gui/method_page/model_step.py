@@ -57,6 +57,8 @@ class ModelStep(QWidget):
         self.pick.setText("Choose another model" if source.strip() else "Choose a model")
         self._show_facts(self._forecasts.facts)
         self._show_problems(problems)
+        # Where the way ends here, this is what to press.
+        self.pick.set_role("primary" if any(problem.is_fatal for problem in problems) else "secondary")
         self._show_download()
         if self.form is None or self.form.session is not session:
             self.form = SpecForm(session, "model")

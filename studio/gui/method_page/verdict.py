@@ -16,7 +16,7 @@ _KIND_WORDS = {
     "logits": "Logits",
     "quantisation": "Quantising",
     "cache": "Cache",
-    "other": "CUDA, other",
+    "other": "CUDA etc.",
 }
 
 _LOOKS: dict[str, tuple[Icon, Tone]] = {

@@ -1,4 +1,4 @@
-"""Method: nothing open, each step of a draft for a 4-billion-weight model on a 12 GB card, a problem, a short plan."""
+"""Method: no rows yet, each step of a draft for a 4-billion-weight model on a 12 GB card, a problem, a short plan."""
 
 from __future__ import annotations
 
@@ -99,6 +99,9 @@ def _opened(stage: Stage, project: Project, step: StepKey, *, card: bool = False
 
 
 def _empty(stage: Stage) -> None:
+    """A draft whose rows are gone: the way ends at the data."""
+    project = make_starter_project(stage.home / "Support tone", "data.path=replies.jsonl")
+    stage.context.session.open(project.folder)
     stage.window.show_page("method")
 
 
