@@ -31,7 +31,8 @@ from studio.project.runs import Run
 from studio.project.state import RunState
 from studio.project.tuned import find_tuned
 
-_SIDE_WIDTH, _SIDE_WIDE, _WIDE_FROM = 332, 400, 1600
+_SIDE_NARROW, _SIDE_WIDTH, _SIDE_WIDE = 296, 332, 400
+_NARROW_BELOW, _WIDE_FROM, _LOW_BELOW = 1100, 1600, 740
 
 
 class ExportPage(PageWidget):
@@ -79,7 +80,10 @@ class ExportPage(PageWidget):
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
-        self.verification.setFixedWidth(_SIDE_WIDE if self.window().width() >= _WIDE_FROM else _SIDE_WIDTH)
+        width = self.window().width()
+        side = _SIDE_WIDE if width >= _WIDE_FROM else _SIDE_NARROW if width < _NARROW_BELOW else _SIDE_WIDTH
+        self.verification.setFixedWidth(side)
+        self.targets.set_compact(self.window().height() < _LOW_BELOW)
 
     # Laying out and wiring
 
@@ -110,7 +114,7 @@ class ExportPage(PageWidget):
         self.body.addWidget(self.states, 1)
 
     def _types_card(self) -> Card:
-        card = Card(padding=2, spacing=0)
+        card = Card(padding=4, spacing=0)
         card.body.addWidget(self.table, 1)
         foot = QHBoxLayout()
         foot.setContentsMargins(16, 4, 12, 6)

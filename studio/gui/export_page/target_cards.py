@@ -17,7 +17,7 @@ from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import font, tokens
 from studio.gui.tokens import RADIUS_CARD
 
-_HEIGHT = 102
+_HEIGHT, _COMPACT_HEIGHT = 102, 66
 _WRAP = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop)
 # Looks only; a target without one has a plain file's.
 _ICONS = {"gguf": Icon.FILE_IN, "merged": Icon.MODEL, "adapter": Icon.MEMORY, "gguf_adapter": Icon.LINK}
@@ -30,6 +30,7 @@ class TargetCard(KeyboardFocus, QRadioButton):
         super().__init__(target.title, parent)
         self.target = target
         self._detail = ""
+        self._is_compact = False
         self._icon = _ICONS.get(target.key, Icon.FILE)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -44,8 +45,15 @@ class TargetCard(KeyboardFocus, QRadioButton):
         self.setAccessibleDescription(forecast.problem or self.target.summary)
         self.update()
 
+    def set_compact(self, is_compact: bool) -> None:
+        """Without the summary, where there is little height."""
+        if is_compact != self._is_compact:
+            self._is_compact = is_compact
+            self.updateGeometry()
+            self.update()
+
     def sizeHint(self) -> QSize:
-        return QSize(140, _HEIGHT)
+        return QSize(140, _COMPACT_HEIGHT if self._is_compact else _HEIGHT)
 
     minimumSizeHint = sizeHint
 
@@ -70,7 +78,8 @@ class TargetCard(KeyboardFocus, QRadioButton):
         painter.setPen(t.text2)
         flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
         painter.drawText(QRectF(40, 12, rect.width() - 78, 18), flags, self._detail)
-        painter.drawText(QRectF(14, 58, room, 36), _WRAP, self._words(painter, room))
+        if not self._is_compact:
+            painter.drawText(QRectF(14, 58, room, 36), _WRAP, self._words(painter, room))
         if self.shows_focus:
             focus_ring(painter, rect, RADIUS_CARD)
 
@@ -78,7 +87,7 @@ class TargetCard(KeyboardFocus, QRadioButton):
         """The summary, or its first clause where it takes more than two lines."""
         whole = self.target.summary.rstrip(".")
         height = painter.boundingRect(QRectF(0, 0, room, 200), _WRAP, whole).height()
-        return whole if height <= 2.4 * painter.fontMetrics().lineSpacing() else re.split(r"[;,.]", whole)[0]
+        return whole if height <= 2.4 * painter.fontMetrics().lineSpacing() else re.split(r"[;,]|\. ", whole)[0]
 
 
 class TargetCards(QWidget):
@@ -113,6 +122,11 @@ class TargetCards(QWidget):
             self.cards[key].say(forecast)
         if not self.cards[self.chosen_key()].isEnabled():
             next(card for card in self.cards.values() if card.isEnabled()).setChecked(True)
+
+    def set_compact(self, is_compact: bool) -> None:
+        """Names and sizes alone, where there is little height."""
+        for card in self.cards.values():
+            card.set_compact(is_compact)
 
     def _on_toggled(self, card: TargetCard, is_on: bool) -> None:
         if is_on:

@@ -172,7 +172,9 @@ class TypesTable(Table):
         self._to_usual()
 
     def _to_usual(self) -> None:
+        self.setAutoScroll(False)  # the list begins at its top
         self.setCurrentIndex(self.types.index(self.types.names.index(USUAL), 1))
+        self.setAutoScroll(True)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Space:

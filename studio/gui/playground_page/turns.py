@@ -52,7 +52,8 @@ class Pager(QWidget):
         row.addWidget(before)
         row.addWidget(Text(f"{place.at + 1} of {place.count}", "small", "text3"))
         row.addWidget(behind)
-        self.setVisible(place.count > 1)
+        if place.count <= 1:
+            self.hide()
 
 
 class QuestionView(QWidget):
