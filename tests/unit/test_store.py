@@ -16,7 +16,7 @@ from studio.data.store.findings import figures, findings
 from studio.data.store.head import read_head
 from studio.data.store.importing import import_rows, store_folder
 from studio.data.store.lengths import count_lengths, lengths_path, read_lengths
-from studio.data.store.reading import RowStore
+from studio.data.store.reading import FIRST_ORDER, RowStore
 from studio.data.store.view import Query, Rows, Split, select
 from studio.errors import Cancelled, UserError
 from studio.formats import recognise
@@ -89,6 +89,13 @@ def test_sorting_and_filtering_give_the_rows_asked_for(tmp_path: Path) -> None:
     assert select(store, rows, Query(filter="echo")).tolist() == [5]
     assert select(store, rows, Query(descending=True)).tolist() == [6, 5, 4, 3, 2, 1, 0]
     assert select(store, rows, Query(search="order", sort="first", descending=True)).tolist() == [3, 0]
+
+
+def test_the_order_of_first_messages_is_kept(tmp_path: Path) -> None:
+    store, _ = imported(write(tmp_path / "rows.jsonl", ROWS))
+    kept = store.by_first().tolist()
+    (store.folder / FIRST_ORDER).unlink()
+    assert kept == store.by_first().tolist() and sorted(kept) == list(range(7))
 
 
 def test_findings_count_what_the_filters_show(tmp_path: Path) -> None:

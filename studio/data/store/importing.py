@@ -14,6 +14,7 @@ import filelock
 from studio.data import cache
 from studio.data.source import open_source
 from studio.data.store.digest import RowDigest, digest
+from studio.data.store.reading import FIRST_ORDER, RowStore
 from studio.data.tokenising import RowReader, lock_of
 from studio.errors import Cancelled, UserError
 from studio.paths import atomic_path, cache_dir, write_text
@@ -103,7 +104,15 @@ def _write(
     if damage is not None and not parts.rows:
         raise damage
     on_progress(parts.rows, parts.rows)
+    _keep_order(folder)
     _finish(folder, parts.rows, max(total, parts.rows), source.facts.unit, damage)
+
+
+def _keep_order(folder: Path) -> None:
+    store = RowStore(folder)
+    with atomic_path(folder / FIRST_ORDER) as temporary:
+        store.by_first().astype("<i4").tofile(temporary)
+    store.close()
 
 
 def _finish(folder: Path, rows: int, counted: int, unit: str, damage: UserError | None) -> None:
