@@ -32,6 +32,7 @@ from studio.models.facts import read_facts
 from studio.models.fingerprint import fingerprint
 from studio.objectives import OBJECTIVES
 from studio.paths import write_text
+from studio.project.override import read_override
 from studio.project.runs import Run
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
@@ -118,6 +119,9 @@ class _Session:
         from studio import __version__
 
         self.emit(events.Hello(job="train", pid=os.getpid(), version=__version__, step=step))
+        if step == 0 and (override := read_override(self.run)) is not None:
+            text = "Started on purpose although the forecast is short."
+            self.emit(events.Notice(severity="warning", text=text, hint=override.reason))
 
     def _check_base(self) -> None:
         """The base must be the one the run was made for: on another one its checkpoint means nothing."""

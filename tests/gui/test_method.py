@@ -177,6 +177,7 @@ def test_an_override_is_recorded_in_the_run(
     assert found is not None and found.limit_bytes == 300 * MB and "missing" in found.reason
     assert found.reason in read_notes(run)
     qtbot.waitUntil(lambda: run.state().status in ("done", "failed"), timeout=120_000)
+    assert found.reason in run.events_path.read_text("utf-8")
 
 
 def test_a_model_that_vanished_is_said_and_others_can_be_chosen(
