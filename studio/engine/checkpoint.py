@@ -30,6 +30,11 @@ class Checkpoints:
     def __init__(self, folder: Path, *, keep: int) -> None:
         self.folder = folder
         self._keep = keep
+        self._keeps_best = True
+
+    def keep_newest_only(self) -> None:
+        """For methods whose older checkpoints mean nothing once the next step has begun."""
+        self._keep, self._keeps_best = 1, False
 
     def save(self, step: int, write: Callable[[Path], None], *, best_step: int | None = None) -> Path:
         """Have `write` fill a folder, then seal it and give it its name. What was there before stays until then."""
@@ -63,7 +68,7 @@ class Checkpoints:
 
     def _prune(self, best_step: int | None) -> None:
         for path in self._all()[: -self._keep]:
-            if int(path.name) != best_step:
+            if int(path.name) != best_step or not self._keeps_best:
                 (path / MANIFEST).unlink(missing_ok=True)  # first, so that a half-deleted one does not count
                 shutil.rmtree(path, ignore_errors=True)
 

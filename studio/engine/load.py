@@ -12,6 +12,7 @@ from studio.engine.lean import import_bitsandbytes
 from studio.engine.weightless import build, is_weightless
 from studio.errors import UserError
 from studio.models.facts import read_facts, weight_files
+from studio.models.stored_weights import is_stored, open_stored
 
 
 def load_base(
@@ -64,12 +65,26 @@ def load_tuned(
     base: Path, weights: Path | None, *, dtype: str = "auto", device: str | torch.device = "cpu"
 ) -> nn.Module:
     """Load a tuned model for inference: a full model folder, or an adapter on its base (None: the base alone)."""
+    if weights is not None and is_stored(weights):
+        return _load_stored(base, weights, dtype=dtype, device=device).eval()
     if weights is None or not is_adapter(weights):
         return load_base(weights or base, dtype=dtype, device=device).eval()
     from peft import PeftModel
 
     model = PeftModel.from_pretrained(load_base(base, dtype=dtype, device=device), weights, is_trainable=False)
     return model.eval()
+
+
+def _load_stored(base: Path, weights: Path, *, dtype: str, device: str | torch.device) -> nn.Module:
+    """The base with a streamed run's numbers in the place of its own, one matrix after the other."""
+    model, stored = load_base(base, dtype=dtype, device=device), open_stored(weights)
+    parameters, places, vectors = dict(model.named_parameters()), stored.matrices(), stored.vectors()
+    with torch.no_grad():
+        for name, (at, tensor) in places.items():
+            parameters[name].copy_(stored.load(at, tensor))
+        for name, vector in vectors.items():
+            parameters[name].copy_(vector)
+    return model
 
 
 def is_adapter(weights: Path) -> bool:

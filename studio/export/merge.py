@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from studio.export.adapter import ADAPTER, empty_model, load_adapter, set_parameter
 from studio.export.names import DiskNames
 from studio.export.plain_lora import assert_changed, open_plain_lora
+from studio.export.stored import StoreTensors
 from studio.export.tensors import FolderTensors, TensorSource, torch_dtype
+from studio.models.stored_weights import is_stored
 
 if TYPE_CHECKING:
     import torch
@@ -25,11 +27,13 @@ def open_tensors(base: Path, weights: Path | None) -> TensorSource:
 
     Args:
         base: the full-precision model folder; a 4-bit base of training is never read.
-        weights: None, a full model folder, or a peft adapter folder.
+        weights: None, a full model folder, a peft adapter folder, or a checkpoint of a streamed run.
 
     Raises:
         UserError: the adapter cannot be merged, or is not this model's.
     """
+    if weights is not None and is_stored(weights):
+        return StoreTensors(base, weights)
     if weights is None or not (weights / "adapter_config.json").is_file():
         return FolderTensors(weights or base)
     return open_plain_lora(base, weights) or MergedTensors(base, weights)

@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 import torch
 
+from studio.engine.load import load_tuned
 from studio.engine.stream import create
 from studio.engine.stream.chance import Chance
 from studio.engine.stream.schemes import SCHEMES
 from studio.errors import UserError
+from studio.export.merge import open_tensors
+from studio.export.tensors import FolderTensors
 from studio.models.store_layout import DESCRIPTION, read_layout
+from studio.models.stored_weights import StoredWeights
 from studio.project.journal import EventReader
 from studio.project.runs import Run
 from studio.protocol import commands, events
@@ -176,9 +180,18 @@ def test_experts_are_refused(tmp_path: Path) -> None:
 def test_a_store_gives_its_numbers_back(tmp_path: Path) -> None:
     """What a fresh store holds is the base, to the bit."""
     run, _ = _untied(tmp_path, steps=1)
-    layout = read_layout(run.folder / "store")
-    from studio.export.tensors import FolderTensors
+    base, layout = FolderTensors(tmp_path / "llama"), read_layout(run.folder / "store")
+    stored = StoredWeights(run.folder / "store", run.folder, layout, [0] * len(layout.units))
+    for name, (at, tensor) in stored.matrices().items():
+        assert torch.equal(stored.load(at, tensor), base.load(name).float())
 
-    base = FolderTensors(tmp_path / "llama")
-    for tensor, master in create.read_masters(run.folder / "store", layout, [0] * len(layout.units)):
-        assert torch.equal(master, base.load(tensor.name).float())
+
+def test_a_checkpoint_is_read_and_exported_straight_from_the_store(tmp_path: Path) -> None:
+    """What its slots mean is the result, for export and for chat."""
+    run, _ = _untied(tmp_path, steps=3)
+    weights, base = run.weights(3), tmp_path / "llama"
+    tensors, result = open_tensors(base, weights), FolderTensors(run.result_dir)
+    assert set(tensors.headers) == set(result.headers)
+    assert all(torch.equal(tensors.load(name), result.load(name)) for name in tensors.headers)
+    state = load_tuned(base, weights, dtype="float32").state_dict()
+    assert all(torch.equal(state[name], result.load(name)) for name in result.headers)

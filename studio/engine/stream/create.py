@@ -1,10 +1,10 @@
-"""A new store from a model folder, matrix by matrix, and the way back: the store's tensors one at a time."""
+"""A new store from a model folder, matrix by matrix."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import torch
 from studio.engine.stream.buffers import Buffer, BufferPool
 from studio.engine.stream.drive_file import REQUEST_BYTES, DriveFile, make_file
 from studio.engine.stream.schemes import SCHEMES, Scheme
-from studio.engine.stream.store import unit_path
 from studio.errors import UserError
-from studio.models.store_layout import DESCRIPTION, Layout, StoredTensor, Unit
+from studio.models.store_layout import Layout, Unit
+from studio.models.stored_weights import unit_path
 from studio.sizes import human_bytes
 
 _JUDGED_BYTES = 256 << 20
@@ -96,34 +96,3 @@ def _write(file: DriveFile, buffer: Buffer, offset: int, size: int) -> None:
     memory = memoryview(buffer.memory)
     for at in range(0, size, REQUEST_BYTES):
         file.write(memory[at : min(size, at + REQUEST_BYTES)], offset + at)
-
-
-def read_masters(folder: Path, layout: Layout, slots: list[int]) -> Iterator[tuple[StoredTensor, torch.Tensor]]:
-    """Every matrix of a store in fp32, as a checkpoint with these slots means it; memory of one unit."""
-    scheme = SCHEMES[layout.scheme]()
-    for at, unit in enumerate(layout.units):
-        master = read_unit(folder, layout, at, slots[at], scheme)
-        for tensor in unit.tensors:
-            yield tensor, master[tensor.start : tensor.end].view(tensor.shape)
-
-
-def read_unit(folder: Path, layout: Layout, at: int, slot: int, scheme: Scheme) -> torch.Tensor:
-    """All numbers of a unit in fp32."""
-    unit = layout.units[at]
-    base = slot * layout.slot_bytes(unit)
-    data = torch.from_file(str(unit_path(folder, unit)), size=2 * layout.slot_bytes(unit), dtype=torch.uint8)
-    weights = data[base : base + unit.weight_bytes].view(torch.int16)
-    if not layout.parts:
-        return scheme.master(weights, {})
-    rest = layout.parts[0]
-    pieces = []
-    for first, end in layout.tiles(unit):
-        start = base + layout.record_offset(unit, first)
-        kept = data[start : start + rest.item_bytes * (end - first)].view(getattr(torch, rest.dtype))
-        pieces.append(scheme.master(weights[first:end], {"r": kept}))
-    return torch.cat(pieces)
-
-
-def is_complete(folder: Path) -> bool:
-    """Whether a store is there whose making ended."""
-    return (folder / DESCRIPTION).is_file()

@@ -20,7 +20,7 @@ from studio.engine.driver import Driver
 from studio.engine.stream.blocks import Blocks, Call
 from studio.engine.stream.chance import Chance
 from studio.engine.stream.clipping import Clip, Clipping
-from studio.engine.stream.learner import Group, Learner, at_rate
+from studio.engine.stream.learner import Group, Learner, Lesson, at_rate
 from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.schemes import Hyper, Scheme, SchemeI
 from studio.engine.stream.spill import Spill, unused
@@ -96,6 +96,7 @@ class StreamDriver(Driver):
                 self._groups[names[id(parameter)]] = Group(group["weight_decay"], hyper)
         units = len(self.parts.blocks) + len(self.parts.ends)
         self._clip = Clip(self._clipping, loop.train.clip_norm or 0.0, units)
+        loop.plan.checkpoints.keep_newest_only()
         self._checkpoints = loop.plan.checkpoints.folder
         for notice in _notices(loop, self.store):
             loop.emit(notice)
@@ -209,7 +210,7 @@ class StreamDriver(Driver):
         gradients, self._gradients = self._gradients, {}
         weights = self.parts.blocks.hand_over()
         scale = self._clip.of_unit(float(norm))
-        self._learner.learn(at, weights, partial(_part, gradients), self._groups, scale=scale)
+        self._learner.learn(Lesson(at, weights, partial(_part, gradients), self._groups, scale))
 
     def _finish(self, under_way: _Pass, waits: bool) -> None:
         """What learns last: the ends, the vectors, and everything when gradients had to wait."""
@@ -239,7 +240,7 @@ class StreamDriver(Driver):
             self._learner.prefetch(at)
             spilt = self._spill.read(at)
             weights = self.store.wait(reading)
-            self._learner.learn(at, weights, spilt, self._groups, scale=scale)
+            self._learner.learn(Lesson(at, weights, spilt, self._groups, scale))
             spilt.give()
 
     def _learn_end(self, end: End, scale: float) -> None:
@@ -247,7 +248,7 @@ class StreamDriver(Driver):
             return
         weights = self.store.wait(self.store.read_weights(end.at))
         gradient = partial(_part, {end.name: end.parameter.grad})
-        self._learner.learn(end.at, weights, gradient, self._groups, scale=scale, keep=end.keep)
+        self._learner.learn(Lesson(end.at, weights, gradient, self._groups, scale, keep=end.keep))
         end.parameter.grad = None
 
     def _is_exact(self, loop: Loop) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,8 @@ from studio.models.store_layout import StoredTensor
 
 _AHEAD = 2
 """Records read ahead: one is computed on, one is ready, one is on its way."""
+_CACHED = 1 << 16
+"""Numbers of a piece on the processor: thirty passes over it stay in its own cache (2 to 3 times faster)."""
 _NOISE = 1 << 20
 _PRIME = 104_729
 
@@ -28,6 +30,26 @@ class Group:
 
     decay: float
     hyper: Hyper
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A unit and what it is to learn.
+
+    Attributes:
+        weights: all of the unit's, as read; they are changed, written and given back.
+        gradient: of the unit's matrices.
+        groups: of each matrix.
+        scale: what gradients are multiplied with (clipping).
+        keep: given new numbers in fp32 with the place where they begin, where somebody holds them in memory.
+    """
+
+    at: int
+    weights: Buffer
+    gradient: Gradient
+    groups: dict[str, Group]
+    scale: float
+    keep: Callable[[int, torch.Tensor], None] | None = None
 
 
 class Learner:
@@ -46,96 +68,73 @@ class Learner:
 
     def prefetch(self, at: int, *, number: int = _AHEAD) -> None:
         """Begin to read the first records of a unit."""
-        for first, end in self._tiles(at)[:number] if self._store.layout.parts else []:
-            if (at, first) not in self._ahead:
-                self._ahead[at, first] = self._store.read_record(at, first, end)
+        for tile in self._tiles(at)[:number] if self._store.layout.parts else []:
+            self._read_ahead(at, tile)
 
-    def learn(
-        self,
-        at: int,
-        weights: Buffer,
-        gradient: Gradient,
-        groups: dict[str, Group],
-        *,
-        scale: float,
-        keep: Callable[[int, torch.Tensor], None] | None = None,
-    ) -> None:
-        """One step of a unit; it is on its way to the drive when this returns.
-
-        Args:
-            weights: all of the unit's, as read; written and given back.
-            gradient: of the unit's matrices.
-            groups: of each matrix.
-            scale: what gradients are multiplied with (clipping).
-            keep: given the new numbers of each tile in fp32, where somebody holds them in memory.
-        """
-        tiles = self._tiles(at)
+    def learn(self, lesson: Lesson) -> None:
+        """One step of a unit; it is on its way to the drive when this returns."""
+        at, tiles = lesson.at, self._tiles(lesson.at)
         for number, (first, end) in enumerate(tiles):
             record = self._take(at, first, end)
             for later in tiles[number + 1 : number + 1 + _AHEAD]:
-                if (at, later[0]) not in self._ahead:
-                    self._ahead[at, later[0]] = self._store.read_record(at, *later)
-            self._step(at, first, end, weights, record, gradient, groups, scale, keep)
+                self._read_ahead(at, later)
+            self._learn_tile(lesson, first, end, record)
             if record is not None:
                 self._store.write_record(at, first, record)
-        self._store.write_weights(at, weights)
+        self._store.write_weights(at, lesson.weights)
 
-    def _step(
-        self,
-        at: int,
-        first: int,
-        end: int,
-        weights: Buffer,
-        record: Buffer | None,
-        gradient: Gradient,
-        groups: dict[str, Group],
-        scale: float,
-        keep: Callable[[int, torch.Tensor], None] | None,
-    ) -> None:
-        bits = weights.view(torch.int16)[first:end]
+    def _learn_tile(self, lesson: Lesson, first: int, end: int, record: Buffer | None) -> None:
+        """On the device as a whole; on the processor in pieces that stay in its cache."""
+        bits = lesson.weights.view(torch.int16)[first:end]
         parts = self._store.record(record, end - first) if record is not None else {}
         here = bits.to(self._device, non_blocking=True)
         there = {name: part.to(self._device, non_blocking=True) for name, part in parts.items()}
-        segments = self._segments(at, first, end, gradient, groups, scale)
-        hyper = next(iter(groups.values())).hyper
-        salt = hyper.step * 7919 + at * 31 + first
-        self._scheme.learn(Tile(here, there, segments, hyper, lambda turn: self._draw(salt + turn, len(here))))
+        piece = _CACHED if self._device.type == "cpu" and parts else end - first
+        for start in range(0, end - first, piece):
+            stop = min(end - first, start + piece)
+            own = {
+                part.name: there[part.name][start // part.every : stop // part.every]
+                for part in self._store.layout.parts
+            }
+            self._step(lesson, first + start, here[start:stop], own)
         if here is not bits:
             bits.copy_(here)
             for name, part in parts.items():
                 part.copy_(there[name])
-        if keep:
-            keep(first, self._scheme.master(here, there))
 
-    def _segments(
-        self, at: int, first: int, end: int, gradient: Gradient, groups: dict[str, Group], scale: float
-    ) -> list[Segment]:
-        found = []
-        for tensor in self._store.layout.units[at].tensors:
+    def _step(self, lesson: Lesson, first: int, weights: torch.Tensor, record: dict[str, torch.Tensor]) -> None:
+        segments = list(self._segments(lesson, first, first + len(weights)))
+        hyper = next(iter(lesson.groups.values())).hyper
+        salt = hyper.step * 7919 + lesson.at * 31 + first
+        self._scheme.learn(Tile(weights, record, segments, hyper, lambda turn: self._draw(salt + turn, len(weights))))
+        if lesson.keep:
+            lesson.keep(first, self._scheme.master(weights, record))
+
+    def _segments(self, lesson: Lesson, first: int, end: int) -> Iterator[Segment]:
+        for tensor in self._store.layout.units[lesson.at].tensors:
             start, stop = max(first, tensor.start), min(end, tensor.end)
             if start < stop:
-                found.append(
-                    Segment(
-                        first=start - first,
-                        end=stop - first,
-                        decay=groups[tensor.name].decay,
-                        gradient=self._scaled(gradient, tensor, start - tensor.start, stop - tensor.start, scale),
-                        shape=tensor.shape,
-                        name=tensor.name,
-                    )
+                yield Segment(
+                    first=start - first,
+                    end=stop - first,
+                    decay=lesson.groups[tensor.name].decay,
+                    gradient=self._scaled(lesson, tensor, start - tensor.start, stop - tensor.start),
+                    shape=tensor.shape,
+                    name=tensor.name,
                 )
-        return found
 
-    def _scaled(
-        self, gradient: Gradient, tensor: StoredTensor, first: int, end: int, scale: float
-    ) -> Callable[[], torch.Tensor]:
+    def _scaled(self, lesson: Lesson, tensor: StoredTensor, first: int, end: int) -> Callable[[], torch.Tensor]:
         """In fp32, a copy where it is changed."""
 
         def compute() -> torch.Tensor:
-            part = gradient(tensor, first, end).to(self._device)
-            return part.float() if scale == 1.0 else part.to(torch.float32, copy=True).mul_(scale)
+            part = lesson.gradient(tensor, first, end).to(self._device)
+            return part.float() if lesson.scale == 1.0 else part.to(torch.float32, copy=True).mul_(lesson.scale)
 
         return compute
+
+    def _read_ahead(self, at: int, tile: tuple[int, int]) -> None:
+        if (at, tile[0]) not in self._ahead:
+            self._ahead[at, tile[0]] = self._store.read_record(at, *tile)
 
     def _take(self, at: int, first: int, end: int) -> Buffer | None:
         if not self._store.layout.parts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from studio.engine.load import attention_kind
 from studio.engine.prepared import Base, Prepared
 from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.clipping import Clipping
-from studio.engine.stream.create import make_store, read_unit
+from studio.engine.stream.create import make_store
 from studio.engine.stream.driver import StreamDriver, Streamed
 from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.result import write_result
@@ -29,9 +28,8 @@ from studio.errors import UserError
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
 from studio.models.store_layout import Layout, lay_out_unit, read_layout
+from studio.models.stored_weights import open_stored, read_numbers, write_pointer
 
-POINTER = "store.json"
-"""In a checkpoint's `weights`: the slots that it means, and where the store is."""
 _HEADROOM = 0.25
 """Share of the memory that was free at the start which no cache ever takes."""
 
@@ -65,8 +63,7 @@ def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes
             smalls = {name: p.detach() for name, p in parts.smalls.parameters.items()}
             write_result(target, store, slots, smalls, model.config, stored_dtype(base.folder))
             return
-        target.mkdir(parents=True, exist_ok=True)
-        (target / POINTER).write_text(json.dumps({"version": 1, "store": str(folder.name), "slots": slots}))
+        write_pointer(target, folder, slots, dict(parts.smalls.parameters))
 
     return Prepared(
         model=model,
@@ -153,7 +150,7 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers
         raise UserError("The streamed weights of this run belong to another model or scheme.", "Start a new run.")
     slots = [0] * len(layout.units)
     if base.resume is not None:
-        slots = json.loads((base.resume / POINTER).read_text(encoding="utf-8"))["slots"]
+        slots = open_stored(base.resume).slots
     room = cache_bytes
     if room is None:
         room = int(psutil.virtual_memory().available * (1 - _HEADROOM)) // 2
@@ -209,8 +206,8 @@ def _take_apart(
 def _end(model: Any, at: int, store: Store, base: Base) -> End:
     """A matrix outside the layers, in memory in fp32."""
     (tensor,) = store.layout.units[at].tensors
-    master = read_unit(store.folder, store.layout, at, store.slot(at), SCHEMES[store.layout.scheme]())
-    value = master[: tensor.numbers].view(tensor.shape).to(base.device)
+    master = read_numbers(store.folder, store.layout, at, store.slot(at), tensor.start, tensor.end)
+    value = master.view(tensor.shape).to(base.device)
     owner = model.get_submodule(tensor.name.rpartition(".")[0])
     parameter = nn.Parameter(value)
     owner._parameters[tensor.name.rpartition(".")[2]] = parameter

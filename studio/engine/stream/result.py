@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
-from studio.engine.stream.create import read_unit
-from studio.engine.stream.schemes import SCHEMES
 from studio.engine.stream.store import Store
+from studio.models.stored_weights import read_numbers
 
 
 def write_result(
@@ -19,13 +19,13 @@ def write_result(
 ) -> None:
     """Write a model folder in `dtype`; everything has been flushed before."""
     folder.mkdir(parents=True, exist_ok=True)
-    scheme, layout = SCHEMES[store.layout.scheme](), store.layout
+    layout = store.layout
     count = len(layout.units) + 1
     places: dict[str, str] = {}
     total = 0
     for at, unit in enumerate(layout.units):
-        master = read_unit(store.folder, layout, at, slots[at], scheme)
-        tensors = {t.name: master[t.start : t.end].view(t.shape).to(dtype) for t in unit.tensors}
+        read = partial(read_numbers, store.folder, layout, at, slots[at])
+        tensors = {t.name: read(t.start, t.end).view(t.shape).to(dtype) for t in unit.tensors}
         total += _write(folder, at + 1, count, tensors, places)
     vectors = {name: tensor.cpu().to(dtype).contiguous() for name, tensor in smalls.items()}
     total += _write(folder, count, count, vectors, places)

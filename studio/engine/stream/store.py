@@ -15,7 +15,8 @@ from studio.engine.stream.buffers import Buffer, BufferPool
 from studio.engine.stream.drive_file import DriveFile
 from studio.engine.stream.traffic import Reading, Traffic
 from studio.errors import UserError
-from studio.models.store_layout import Layout, Unit
+from studio.models.store_layout import Layout
+from studio.models.stored_weights import unit_path
 
 
 class Store:
@@ -145,8 +146,3 @@ class Store:
 
     def _target(self, at: int) -> int:
         return (1 - self._committed[at]) * self.layout.slot_bytes(self.layout.units[at])
-
-
-def unit_path(folder: Path, unit: Unit) -> Path:
-    """The file of a unit."""
-    return folder / f"{unit.name}.bin"
