@@ -8,6 +8,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from studio.gui.controls import Choice, Decimal, Field, Number, Segment, Switch
+from studio.gui.theme import theme
 from studio.spec.fields import FieldFacts, Kind
 
 _FEW, _SHORT = 3, 24
@@ -104,7 +105,7 @@ class NumberEditor(Editor):
     def __init__(self, facts: FieldFacts) -> None:
         self._box: Number | Decimal = _Whole(facts) if facts.kind == "whole" else _Fraction(facts)
         super().__init__(self._box)
-        self._box.setFixedWidth(_NUMBER_WIDTH)
+        _keep_width(self._box, _NUMBER_WIDTH)
         self._box.valueChanged.connect(self.edited.emit)
 
     def set_value(self, value: Any) -> None:
@@ -123,7 +124,7 @@ class TextEditor(Editor):
         self._choices, self._is_optional = facts.choices, facts.is_optional
         self.field = Field("automatic" if facts.is_optional else "", unit=facts.unit, name=facts.title)
         super().__init__(self.field)
-        self.field.setFixedWidth(_NUMBER_WIDTH if facts.is_optional else _TEXT_WIDTH)
+        _keep_width(self.field, _NUMBER_WIDTH if facts.is_optional else _TEXT_WIDTH)
         self._shown: Any = None
         self.field.editingFinished.connect(self._on_finished)
 
@@ -184,6 +185,16 @@ def as_text(value: Any) -> str:
 def in_words(key: str) -> str:
     """'last_answer' -> 'Last answer'; names such as 'bf16' stay what they are."""
     return key if any(letter.isdigit() for letter in key) else key.replace("_", " ").capitalize()
+
+
+def _keep_width(widget: QWidget, width: int) -> None:
+    """The same width in every row, and as much more as "Text size" asks."""
+
+    def fit() -> None:
+        widget.setFixedWidth(round(width * max(1.0, theme().scale)))
+
+    fit()
+    theme().changed.connect(fit)
 
 
 def _within(facts: FieldFacts, value: float, step: float) -> float:

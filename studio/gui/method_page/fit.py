@@ -34,7 +34,7 @@ class RungRow(QWidget):
         layout.setSpacing(8)
         column = QVBoxLayout()
         column.setSpacing(0)
-        column.addWidget(Text(rung.title, "body"))
+        column.addWidget(Text(rung.title, "body", wrap=True))
         column.addWidget(Text(rung.cost, "small", "text2", wrap=True))
         layout.addWidget(self.check)
         layout.addLayout(column, 1)

@@ -10,9 +10,9 @@ from studio.gui.controls import Button, Card, Elided, MemoryBar, Text
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.figures import UNKNOWN, duration, gigabytes, plain_gigabytes
 from studio.gui.icons import Icon
-from studio.gui.method_page.layouts import clear
+from studio.gui.method_page.layouts import clear, stack_when_large
 from studio.gui.method_page.verdict import kind_words
-from studio.gui.theme import tokens
+from studio.gui.theme import theme, tokens
 from studio.planner.forecast import Forecast
 
 _WIDE = 372  # pixels from which the legend has three columns
@@ -99,12 +99,13 @@ class PeakCard(Card):
         foot.addWidget(self.tracing, 1)
         foot.addWidget(self.speeds)
         foot.addWidget(self.exact)
+        stack_when_large(foot)
         self.body.addLayout(foot)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        columns = 3 if self.width() >= _WIDE else 2
+        columns = 3 if self.width() >= _WIDE * theme().scale else 2
         if columns != self._columns:
             self._columns = columns
             if self._shown is not None:

@@ -64,7 +64,7 @@ class ModelsPage(PageWidget):
     def _say_facts(self) -> None:
         models, resources = self.local.models, self.context.machine.resources
         total = sum(model.size_bytes for model in models)
-        parts = [f"{len(models)} models, {gigabytes(total)}"] if models else []
+        parts = [f"{len(models)} model{'s' * (len(models) > 1)}, {gigabytes(total)}"] if models else []
         if resources is not None:
             parts.append(f"{gigabytes(resources.disk_free)} free")
         self.facts.say(" · ".join([*parts, str(hub_place.cache_dir())]))
