@@ -415,3 +415,26 @@ def test_how_the_model_sees_a_row_comes_from_a_process_that_may_die(shown: Shown
     qtbot.waitUntil(lambda: seer._job is None, timeout=WAIT)
     shown.page.table_card.table.choose(11)
     qtbot.waitUntil(lambda: "What is 12 and 12?" in card.tokens.accessibleDescription(), timeout=WAIT)
+
+
+def test_an_import_can_be_cancelled_and_taken_up_again(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+    rows = [turn(f"What is {at} and {at}?", f"It is {2 * at}.") for at in range(60_000)]
+    shown = Shown(window, qtbot, write(tmp_path / "rows.jsonl", rows), "data.holdout=0")
+    feed = shown.page.feed
+    qtbot.waitUntil(lambda: feed.store is not None and feed.store.num_rows > 0, timeout=WAIT)
+    shown.press("Cancel import")
+    if feed.is_imported:  # it was quicker than the person
+        return
+    assert "The import was cancelled" in shown.banner().accessibleName()
+    shown.press("Import all")
+    qtbot.waitUntil(lambda: feed.is_imported and shown.page.table_card.model.rowCount() == 60_000, timeout=120_000)
+
+
+def test_rows_of_one_project_are_never_shown_in_another(shown: Shown, qtbot: QtBot, tmp_path: Path) -> None:
+    folder = tmp_path / "second"
+    (tmp_path / "deeper").mkdir()
+    path = write(tmp_path / "deeper" / "rows ü 🚲.jsonl", ROWS[:3])
+    Project.create(folder, fresh_spec(model="starter", data=str(path), project=folder))
+    shown.window.open_project(folder)
+    assert shown.page.feed.store is None and shown.page.feed.summary is None
+    shown.wait_counted(3)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.data.source import open_source
-from studio.data.store.copying import Changes, next_copy, write_copy
+from studio.data.store.copying import Changes, are_versions, next_copy, write_copy
 from studio.data.store.digest import replace_emails
 from studio.errors import Cancelled, UserError
 
@@ -68,6 +68,11 @@ def test_copies_are_numbered(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "rows-edited-1.jsonl").touch()
     assert next_copy(folder, folder / "rows-edited-1.jsonl").name == "rows-edited-2.jsonl"
+
+
+def test_versions_of_the_same_rows_are_known_by_name() -> None:
+    assert are_versions(Path("a/rows.csv.gz"), Path("b/data/rows-edited-3.jsonl"))
+    assert not are_versions(Path("a/rows.csv"), Path("a/other.csv"))
 
 
 def test_a_folder_without_permission_is_said(tmp_path: Path) -> None:

@@ -43,12 +43,21 @@ class Changes:
 
 def next_copy(folder: Path, original: Path) -> Path:
     """A name in `folder` that is free: `rows-edited-2.jsonl` for the second copy of rows.csv."""
-    stem = _VERSION_MARK.sub("", original.name.removesuffix(".gz").rsplit(".", 1)[0])
+    stem = _stem(original)
     taken = {path.name for path in folder.glob("*-edited-*.jsonl")} if folder.is_dir() else set()
     number = 1
     while f"{stem}-edited-{number}.jsonl" in taken:
         number += 1
     return folder / f"{stem}-edited-{number}.jsonl"
+
+
+def are_versions(one: Path, other: Path) -> bool:
+    """Whether two files are versions of the same rows, by their names: the original and its edited copies."""
+    return _stem(one) == _stem(other)
+
+
+def _stem(path: Path) -> str:
+    return _VERSION_MARK.sub("", path.name.removesuffix(".gz").rsplit(".", 1)[0])
 
 
 def write_copy(

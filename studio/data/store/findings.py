@@ -99,6 +99,7 @@ class Figures:
     Attributes:
         rows: rows of the file.
         set_aside: rows that cannot be used.
+        held_out: rows that are measured on and never learned, those set aside among them.
         tokens: of all of them, as far as counted, cut where they are too long.
         longest, shortest_trained: tokens of the longest row; learned tokens of the row that teaches least.
         too_long: rows that are cut.
@@ -108,6 +109,7 @@ class Figures:
 
     rows: int
     set_aside: int
+    held_out: int
     tokens: int
     longest: int
     shortest_trained: int
@@ -123,6 +125,7 @@ def figures(rows: Rows) -> Figures:
     return Figures(
         rows=rows.num_rows,
         set_aside=int(rows.set_aside().sum()),
+        held_out=int(rows.held_out().sum()),
         tokens=int(np.minimum(good["length"], limit).astype(np.int64).sum()),
         longest=int(good["length"].max(initial=0)),
         shortest_trained=int(good["trained"].min()) if len(good) else 0,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.data.columns import column_names
@@ -51,6 +53,7 @@ class ColumnsDialog(Dialog):
         for sample in self._samples:
             row.addWidget(sample, 1)
         self.body.addLayout(row)
+        self.example = self.add_button("Copy an example row", "quiet", self._copy_example)
         self.add_button("Cancel", "quiet", self.reject)
         self.use = self.add_button("Use these columns", "primary", self.accept)
         self._fill_roles()
@@ -124,6 +127,17 @@ class ColumnsDialog(Dialog):
     def _on_guess(self) -> None:
         self.form.set_chosen("auto")
         self._on_form("auto")
+
+    def _copy_example(self) -> None:
+        """A row as this format wants it, to be pasted into a file and filled in."""
+        form = FORMATS.all().get(self.format_key)
+        if form is None:
+            try:
+                form = self._recognised().format
+            except UserError:
+                form = next(iter(FORMATS.all().values()))
+        QGuiApplication.clipboard().setText(json.dumps(form.sample, ensure_ascii=False))
+        self.example.setText("Copied")
 
     def _look(self) -> None:
         """Say the reason, and show some rows as they would be read."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from studio.data.encoding import EncodingSettings
+from studio.data.store.copying import are_versions
 from studio.data.store.reading import RowStore
 from studio.data.store.view import Rows, Split
 from studio.errors import Cancelled
@@ -47,6 +48,8 @@ class DataFeed(QObject):
         self.summary: Summary | None = None
         self.problem: Exception | None = None
         self.progress: tuple[str, int, int] | None = None
+        self.was_cancelled = False
+        self._shown_path: Path | None = None
         self._lengths: Path | None = None
         self._job: JobTask | None = None
         self._running: list[Task] = []
@@ -101,26 +104,31 @@ class DataFeed(QObject):
             self._import()
 
     def cancel_import(self) -> None:
-        """Stop importing; the first rows stay."""
-        if self._job is not None:
-            self._job.close()
-            self._job, self.progress = None, None
-            self.moved.emit()
+        """Stop importing or counting, as the person wishes; the rows that are here stay."""
+        self.was_cancelled = not self.is_imported
+        self._end_job()
+        self._gather()
 
     def close(self) -> None:
         """Stop all that is under way."""
         self._look.stop()
-        self.cancel_import()
+        self._end_job()
         self._drop_tasks()
         self._leave_store()
         self.head, self.spec = None, None
 
     # Opening
 
+    def _end_job(self) -> None:
+        if self._job is not None:
+            self._job.close()
+            self._job, self.progress = None, None
+            self.moved.emit()
+
     def _open(self) -> None:
-        self.problem = None
+        self.problem, self.was_cancelled = None, False
         assert self.spec is not None and self.path is not None
-        self.cancel_import()
+        self._end_job()
         self._drop_tasks()
         data = self.spec.data
         self._run(open_head, self.path, dict(data.columns), data.format, on_done=self._on_head)
@@ -128,7 +136,7 @@ class DataFeed(QObject):
     def _on_head(self, head: Opened) -> None:
         self.head = head
         # An edited copy of the same rows: what is shown stays until the copy is imported.
-        if self.store is None or not self.is_imported or head.reader is None:
+        if self._shown_path is None or not are_versions(self._shown_path, head.facts.path) or head.reader is None:
             self._leave_store()
         self.opened.emit()
         if head.reader is not None:
@@ -139,6 +147,7 @@ class DataFeed(QObject):
         self.summary, self._lengths = None, None
 
     def _put_store(self, store: RowStore | None) -> None:
+        self._shown_path = self.path if store is not None else None
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
@@ -149,7 +158,7 @@ class DataFeed(QObject):
 
     def _import(self) -> None:
         assert self.spec is not None
-        self.cancel_import()
+        self._end_job()
         arguments = {
             "path": self.spec.data.path,
             "format": self.spec.data.format,
@@ -158,7 +167,7 @@ class DataFeed(QObject):
             "revision": self.spec.model.revision,
             "train_on": self.spec.data.train_on,
         }
-        self.progress, self.problem = ("Importing", 0, 0), None
+        self.progress, self.problem, self.was_cancelled = ("Importing", 0, 0), None, False
         self.moved.emit()
         self._job = self._tasks.job(
             "import_rows", arguments, on_event=self._on_event, on_done=self._on_imported, on_error=self._on_stopped

@@ -61,10 +61,6 @@ class DataPage(PageWidget):
         self._on_spec()
         self.feed.look_again()
 
-    def leave(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-
     def commands(self) -> list[Command]:
         act, table = self.acts, self.table_card
         return [
@@ -76,6 +72,7 @@ class DataPage(PageWidget):
             Command("Edit the row…", self._edit, "F2", "Data"),
             Command("Leave the row out", self._drop, "Del", "Data"),
             Command("Map columns…", self._ask_columns, "", "Data"),
+            Command("Cancel the import", self.feed.cancel_import, "", "Data"),
             Command("Show all rows", lambda: table.show_filter("all"), "", "Data"),
         ]
 
@@ -98,7 +95,9 @@ class DataPage(PageWidget):
         self.facts_row.insertWidget(0, self.file_name)
         self.facts_row.insertWidget(2, self.badge)
         self.import_button = Button("Import…", icon=Icon.PLUS)
+        self.cancel_button = Button("Cancel import", "quiet")
         self.next_button = Button("Choose a method", "primary")
+        self.action_row.addWidget(self.cancel_button)
         self.action_row.addWidget(self.import_button)
         self.action_row.addWidget(self.next_button)
         self.states = States()
@@ -166,6 +165,7 @@ class DataPage(PageWidget):
         self.findings_card.fix_wanted.connect(self.acts.fix)
         self.findings_card.show_wanted.connect(self.table_card.show_filter)
         self.holdout.holdout_chosen.connect(self.acts.set_holdout)
+        self.cancel_button.clicked.connect(self.feed.cancel_import)
         self.import_button.clicked.connect(self.acts.import_file)
         self.next_button.clicked.connect(lambda: self.context.navigate("method"))
         self.acts.busy_changed.connect(self._on_busy)
@@ -173,9 +173,9 @@ class DataPage(PageWidget):
     # What changed
 
     def _on_project(self) -> None:
-        if self.context.session.project is None:
-            self.feed.close()
-            self.seer.close()
+        # Nothing of one project's rows is shown in another.
+        self.feed.close()
+        self.seer.close()
 
     def _on_spec(self) -> None:
         session = self.context.session
@@ -203,6 +203,8 @@ class DataPage(PageWidget):
         self.states.show_state("full")
         self._shown_ordinal = None
         head = self.feed.head
+        reason = head.reader.reason if head is not None and head.reader is not None else ""
+        self.table_card.columns.setToolTip(f"{reason} Click to change it." if reason else "")
         if head is not None and head.reader is None:
             self.row_card.clear("Once it is clear which column plays which role, rows are shown here.")
         self._say_facts()
@@ -257,6 +259,8 @@ class DataPage(PageWidget):
         for button in (self.import_button, self.next_button):
             button.setVisible(has_rows)
         self.facts.say(facts_line(self.feed) if has_rows else "No data yet" if state == "empty" else "")
+        self.cancel_button.setVisible(has_rows and self.feed.progress is not None)
+        self.cancel_button.setText("Stop counting" if self.feed.is_imported else "Cancel import")
         summary = self.feed.summary
         aside = summary.figures.set_aside if summary and has_rows else 0
         self.badge.setVisible(aside > 0)
@@ -371,4 +375,6 @@ def facts_line(feed: DataFeed) -> str:
         return f"{text} of {figures.count(total)}, importing" if total else f"{text}, importing"
     if sums.tokens:
         text += f", {figures.short_count(sums.tokens)} tokens"
-    return text if sums.is_counted or not sums.tokens else f"{text} counted so far"
+    if not sums.is_counted:
+        return f"{text} counted so far" if sums.tokens else text
+    return f"{text}, {figures.count(sums.held_out)} held out" if sums.held_out else text

@@ -92,6 +92,11 @@ def notice(feed: DataFeed, act: DataActions, show: Callable[[str], object]) -> B
         )
     if kind == "stopped":
         return Banner("danger", "Importing the rows stopped.", _words(feed.problem), [("Try again", act.look_again)])
+    if kind == "cancelled":
+        text = "Searching and sorting see only these. A run reads the whole file."
+        return Banner(
+            "info", f"The import was cancelled at {_rows(good + aside)}.", text, [("Import all", act.look_again)]
+        )
     if kind == "gone":
         assert feed.path is not None
         text = "Its rows can still be looked at. To train, put it back or choose another file."
@@ -114,6 +119,8 @@ def _kind(feed: DataFeed) -> str:
         return "gone"
     if feed.problem is not None:
         return "stopped"
+    if feed.was_cancelled:
+        return "cancelled"
     good, aside = _amounts(feed)
     is_known = feed.is_imported and feed.progress is None
     if is_known and aside and good and feed.spec is not None and feed.spec.data.bad_rows == "refuse":
