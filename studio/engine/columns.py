@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from studio.engine.reduced import Reduction, Remap
+from studio.engine.reduction import Reduction, Remap
 from studio.engine.rounding import round_at_random
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from studio.engine.adapters import prepare_low_rank
-from studio.engine.block_training import BlockDriver
+from studio.engine.block_driver import BlockDriver
 from studio.engine.layer_odds import ImportanceDraw
 from studio.engine.layers import take_apart
 from studio.engine.prepared import Base, Prepared

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from studio.engine.block_training import BlockDriver, load_for_blocks, outside
+from studio.engine.block_driver import BlockDriver
+from studio.engine.block_training import load_for_blocks, outside
 from studio.engine.driver import Several
 from studio.engine.full import model_saver
 from studio.engine.layer_odds import OutlierDraw
 from studio.engine.layers import take_apart
 from studio.engine.low_rank import LowRank
 from studio.engine.prepared import Base, Prepared
-from studio.engine.reduced import ReducedDriver, Reduction, matrix
+from studio.engine.reduced import ReducedDriver
+from studio.engine.reduction import Reduction, matrix
 
 
 def prepare_owlore(base: Base, *, count: int, interval: int, rank: int, scale: float, others: bool) -> Prepared:

@@ -2,8 +2,7 @@
 
 A weight's gradient is turned into its core's gradient the moment it is complete and is then thrown away, so gradients
 of all weights never exist at once; the optimizer, whichever the person chose, keeps state for cores alone. What it did
-to the cores is then carried over to the weights. What a core is, is the matter of a `Reduction` (low_rank.py,
-sparse.py, columns.py).
+to the cores is then carried over to the weights. What a core is, is the matter of a `Reduction` (reduction.py).
 """
 
 from __future__ import annotations
@@ -20,58 +19,11 @@ from studio.engine.full import model_saver
 from studio.engine.layers import take_apart
 from studio.engine.load import load_base
 from studio.engine.prepared import Base, Prepared
+from studio.engine.reduction import Reduction, carry_over, matrix
 
 if TYPE_CHECKING:
     from studio.engine.loop import Loop
     from studio.engine.rows import Rows
-
-Remap = Callable[[torch.Tensor], torch.Tensor]
-
-
-class Reduction:
-    """One weight's stand-in.
-
-    Attributes:
-        core: what the optimizer sees; fp32.
-    """
-
-    core: nn.Parameter
-    steps_at_once = False
-    """Whether `reduce` changes the weight, so that all processes must give it the same gradient."""
-
-    def choose(self, weight: torch.Tensor, grad: torch.Tensor, generator: torch.Generator) -> Remap | None:
-        """Settle anew what the core stands for.
-
-        Args:
-            weight, grad: (rows, columns).
-
-        Returns:
-            What carries optimizer state over from the old core to the new one (a function of a tensor of the core's
-            shape), or None when the state stays as it is.
-        """
-        raise NotImplementedError
-
-    def reduce(self, weight: torch.Tensor, grad: torch.Tensor, rate: float, noise: torch.Generator) -> torch.Tensor:
-        """The core's gradient from the weight's (rows, columns), of one micro-batch.
-
-        `rate` is this micro-batch's share of the learning rate, for those that take a step of their own here.
-        """
-        raise NotImplementedError
-
-    def precondition(self) -> None:
-        """Called when the core's gradient is complete."""
-
-    def apply(self, weight: torch.Tensor, shrink: float, noise: torch.Generator) -> None:
-        """Carry over to the weight what the optimizer did to the core; weight decay multiplies by `shrink` first."""
-        raise NotImplementedError
-
-    def state(self) -> dict[str, Any]:
-        """What a resumed run must know."""
-        raise NotImplementedError
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Put back what `state` gave (tensors are on the CPU)."""
-        raise NotImplementedError
 
 
 def prepare_reduced(
@@ -104,11 +56,6 @@ def prepare_reduced(
         driver=driver,
         parameters={**driver.cores(), **always},
     )
-
-
-def matrix(tensor: torch.Tensor) -> torch.Tensor:
-    """As (rows, columns); fused experts are taken for one tall matrix."""
-    return tensor.detach().flatten(0, -2)
 
 
 class ReducedDriver(Driver):
@@ -224,16 +171,3 @@ class ReducedDriver(Driver):
             return grad
         mean: torch.Tensor = self._loop.accelerator.reduce(grad.clone(), "mean")
         return mean
-
-
-def carry_over(optimizer: torch.optim.Optimizer, core: nn.Parameter, remap: Remap) -> None:
-    """Take a core's optimizer state along to what it stands for now; state in 8 bits cannot be taken apart and goes."""
-    state = optimizer.state.get(core)
-    if not state:
-        return
-    shaped = [key for key, value in state.items() if torch.is_tensor(value) and value.shape == core.shape]
-    if any(state[key].dtype == torch.uint8 for key in shaped) or not shaped:
-        del optimizer.state[core]
-        return
-    for key in shaped:
-        state[key] = remap(state[key])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from studio.engine.low_rank import main_directions
-from studio.engine.reduced import Reduction, Remap
+from studio.engine.reduction import Reduction, Remap
 
 
 class Sparse(Reduction):

@@ -10,10 +10,11 @@ import torch
 
 from studio.engine.loop import Loop
 from studio.engine.rounding import round_at_random
+from studio.engine.tracker import Tracker
 from studio.methods import METHODS
 from studio.models.facts import read_facts
 from studio.protocol import events
-from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here
+from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here, write_sums
 from tests.helpers.toy_models import FAMILIES, make_toy
 
 SAMPLINGS = ["uniform", "outliers", "importance"]
@@ -23,8 +24,6 @@ def _run(folder: Path, name: str = "r1", layers: int = 4, **settings: Any) -> An
     train = {key: settings.pop(key) for key in ("steps", "precision", "optimizer") if key in settings}
     if not (folder / "llama").is_dir():
         make_toy(folder / "llama", num_hidden_layers=layers)
-        from tests.helpers.small_run import write_sums
-
         write_sums(folder / "rows.jsonl")
     method = {"key": "lisa", "active_layers": 1, "interval": 3, **settings}
     return make_run(folder, method=method, name=name, **train)
@@ -134,6 +133,30 @@ def test_layers_of_every_family_are_found(family: str, tmp_path: Path) -> None:
     method = {"key": "lisa", "active_layers": 1, "interval": 1, "sampling": "outliers"}
     heard = train_here(make_run(tmp_path, method=method, family=family, steps=4))
     assert _told(heard) and all(event.total == 2 for event in _told(heard))
+
+
+def test_stable_settings_are_there() -> None:
+    """DESIGN.md section 5: scripts rely on these names."""
+    assert {"active_layers", "interval", "train_embeddings"} <= set(METHODS.get("lisa").Params.model_fields)
+
+
+def test_peak_memory_falls_with_the_number_of_active_layers(tmp_path: Path) -> None:
+    """Counted tensor by tensor over whole steps: full above all, frozen embeddings below all."""
+    make_toy(tmp_path / "llama", num_hidden_layers=4, hidden_size=128, intermediate_size=256)
+    write_sums(tmp_path / "rows.jsonl")
+    peaks = {}
+    for name, method in {
+        "full": {"key": "full"},
+        "three": {"key": "lisa", "active_layers": 3, "interval": 2},
+        "one": {"key": "lisa", "active_layers": 1, "interval": 2},
+        "one alone": {"key": "lisa", "active_layers": 1, "interval": 2, "train_embeddings": False},
+    }.items():
+        tracker = Tracker()
+        run = make_run(tmp_path, method=method, name=name.replace(" ", "-"), steps=6, checkpoint_every=0)
+        with tracker:
+            train_here(run)
+        peaks[name] = tracker.peak_bytes
+    assert sorted(peaks, key=lambda name: peaks[name]) == ["one alone", "one", "three", "full"]
 
 
 def test_turns_are_counted_and_too_few_are_told(tmp_path: Path) -> None:

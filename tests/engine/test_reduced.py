@@ -12,7 +12,7 @@ from torch import nn
 from studio.engine.columns import Columns
 from studio.engine.loop import Loop
 from studio.engine.low_rank import LowRank, main_directions
-from studio.engine.reduced import carry_over
+from studio.engine.reduction import carry_over
 from studio.engine.sparse import Growing, Principal
 from tests.helpers.small_run import losses, make_run, result_tensors, train_here
 
