@@ -19,11 +19,12 @@ class _Cells(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._active: set[int] = set()
+        self._seen: set[int] = set()
         self._total = 0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
-    def set_layers(self, active: list[int], total: int) -> None:
-        self._active, self._total = set(active), total
+    def set_layers(self, active: list[int], seen: list[int], total: int) -> None:
+        self._active, self._seen, self._total = set(active), set(seen), total
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -36,7 +37,8 @@ class _Cells(QWidget):
         pitch = self.width() / self._total
         for layer in range(self._total):
             box = QRectF(layer * pitch, 1, max(1.0, pitch - min(_GAP, pitch / 3)), self.height() - 2)
-            fill_box(painter, box, 2, t.accent if layer in self._active else track_colour())
+            rest = t.accent_soft if layer in self._seen else track_colour()
+            fill_box(painter, box, 2, t.accent if layer in self._active else rest)
 
 
 class LayersStrip(QWidget):
@@ -64,7 +66,9 @@ class LayersStrip(QWidget):
             return
         others = " and embeddings" if layers.others else ""
         self._words.say(f"{len(layers.active)} of {layers.total}{others}")
-        self._cells.set_layers(layers.active, layers.total)
+        seen = [layer for layer, turns in enumerate(layers.turns) if turns]
+        self._cells.set_layers(layers.active, seen, layers.total)
         numbers = ", ".join(str(layer + 1) for layer in sorted(layers.active))
-        self.setToolTip(f"Since step {layers.step:,}: layers {numbers}{others}")
+        so_far = f". {len(seen)} of {layers.total} have had a turn so far" if seen else ""
+        self.setToolTip(f"Since step {layers.step:,}: layers {numbers}{others}{so_far}")
         self.setAccessibleName(f"Layers in training: {numbers} of {layers.total}{others}")

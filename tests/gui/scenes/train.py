@@ -73,7 +73,9 @@ def _live(stage: Stage) -> None:
     assert page.watch is not None
     stage.pump(lambda: page.watch.predicted_bytes is not None)
     page.watch.set_predicted(5_900_000_000)  # the story is of a larger model than the project's
-    page.watch.curves.take([events.Layers(step=800, active=[2, 7, 19, 30], total=36, others=True)])
+    page.watch.curves.take(
+        [events.Layers(step=800, active=[2, 7, 19, 30], total=36, others=True, turns=[1, 1, 2, 0] * 9)]
+    )
     stage.settle(200)
 
 
