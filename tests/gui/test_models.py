@@ -154,7 +154,7 @@ def test_deleting_asks_with_size_and_users_and_frees_the_disk(
     context.session.open(starter_project.folder)
     context.session.edit("model.source=org/small", label="Model")
     window.show_page("models")
-    qtbot.waitUntil(lambda: "org/small" in page.local.rows)
+    qtbot.waitUntil(lambda: "org/small" in page.local.rows and page.local.rows["org/small"].isVisible())
     asked: list[str] = []
     monkeypatch.setattr(models_page, "confirm", lambda *words, **_: asked.append(" ".join(map(str, words[1:]))) or True)
     press(page, "Delete org/small")

@@ -40,6 +40,16 @@ class Editor(QWidget):
     def set_wrong(self, wrong: bool) -> None:
         """Show that what stands here cannot be used."""
 
+    def _keep_width(self, widget: QWidget, width: int) -> None:
+        """The same width in every row, and as much more as "Text size" asks."""
+        self._kept = widget, width
+        self._fit_width()
+        theme().changed.connect(self._fit_width)
+
+    def _fit_width(self) -> None:
+        widget, width = self._kept
+        widget.setFixedWidth(round(width * max(1.0, theme().scale)))
+
 
 class SwitchEditor(Editor):
     """On or off."""
@@ -105,7 +115,7 @@ class NumberEditor(Editor):
     def __init__(self, facts: FieldFacts) -> None:
         self._box: Number | Decimal = _Whole(facts) if facts.kind == "whole" else _Fraction(facts)
         super().__init__(self._box)
-        _keep_width(self._box, _NUMBER_WIDTH)
+        self._keep_width(self._box, _NUMBER_WIDTH)
         self._box.valueChanged.connect(self.edited.emit)
 
     def set_value(self, value: Any) -> None:
@@ -124,7 +134,7 @@ class TextEditor(Editor):
         self._choices, self._is_optional = facts.choices, facts.is_optional
         self.field = Field("automatic" if facts.is_optional else "", unit=facts.unit, name=facts.title)
         super().__init__(self.field)
-        _keep_width(self.field, _NUMBER_WIDTH if facts.is_optional else _TEXT_WIDTH)
+        self._keep_width(self.field, _NUMBER_WIDTH if facts.is_optional else _TEXT_WIDTH)
         self._shown: Any = None
         self.field.editingFinished.connect(self._on_finished)
 
@@ -185,16 +195,6 @@ def as_text(value: Any) -> str:
 def in_words(key: str) -> str:
     """'last_answer' -> 'Last answer'; names such as 'bf16' stay what they are."""
     return key if any(letter.isdigit() for letter in key) else key.replace("_", " ").capitalize()
-
-
-def _keep_width(widget: QWidget, width: int) -> None:
-    """The same width in every row, and as much more as "Text size" asks."""
-
-    def fit() -> None:
-        widget.setFixedWidth(round(width * max(1.0, theme().scale)))
-
-    fit()
-    theme().changed.connect(fit)
 
 
 def _within(facts: FieldFacts, value: float, step: float) -> float:

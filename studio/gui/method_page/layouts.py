@@ -1,8 +1,8 @@
-"""Emptying a layout whose widgets are made anew, and turning one when the text is set large."""
+"""Emptying a layout whose widgets are made anew, and a row that turns when the text is set large."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QBoxLayout, QLayout
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLayout
 
 from studio.gui.theme import theme
 
@@ -19,12 +19,14 @@ def clear(layout: QLayout) -> None:
             widget.deleteLater()
 
 
-def stack_when_large(layout: QBoxLayout) -> None:
+class TurningRow(QHBoxLayout):
     """Side by side, or one below the other once "Text size" leaves no room for that."""
 
-    def turn() -> None:
-        is_large = theme().scale > _LARGE
-        layout.setDirection(QBoxLayout.Direction.TopToBottom if is_large else QBoxLayout.Direction.LeftToRight)
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn()
+        theme().changed.connect(self._turn)
 
-    turn()
-    theme().changed.connect(turn)
+    def _turn(self) -> None:
+        is_large = theme().scale > _LARGE
+        self.setDirection(QBoxLayout.Direction.TopToBottom if is_large else QBoxLayout.Direction.LeftToRight)

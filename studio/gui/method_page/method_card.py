@@ -14,7 +14,7 @@ from studio.gui.controls.painting import antialiased
 from studio.gui.figures import UNKNOWN, duration, gigabytes
 from studio.gui.icons import paint_icon
 from studio.gui.method_page.choice_card import ChoiceCard
-from studio.gui.method_page.layouts import stack_when_large
+from studio.gui.method_page.layouts import TurningRow
 from studio.gui.method_page.verdict import look, words
 from studio.gui.theme import tokens
 from studio.methods import Method
@@ -61,11 +61,10 @@ class Amount(QWidget):
         self.title = Text(title, "small", "text2")
         self.figure = Text("", "small_strong")
         self.bar = MemoryBar(name=title, thickness=8)
-        line = QHBoxLayout()
+        line = TurningRow()
         line.addWidget(self.title)
         line.addStretch(1)
         line.addWidget(self.figure)
-        stack_when_large(line)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)

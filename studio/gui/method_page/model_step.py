@@ -107,7 +107,7 @@ class ModelStep(QWidget):
         self.pick.clicked.connect(self.pick_wanted)
         self.manage.clicked.connect(lambda: self._context.navigate("models"))
         self.get.clicked.connect(self._on_get)
-        self._downloads.changed.connect(lambda _: self._show_download())
+        self._downloads.changed.connect(self._on_download)
         self._downloads.finished.connect(self._on_finished)
 
     def _show_facts(self, facts: ModelFacts | None) -> None:
@@ -153,6 +153,9 @@ class ModelStep(QWidget):
             size = f" {gigabytes(facts.weight_bytes)} come over before training starts, or now." if facts else ""
             problem = self._forecasts.remote.problem
             self.place.say(f"Not on this computer yet.{size} {problem}".strip(), "warn" if problem else "text2")
+
+    def _on_download(self, name: str) -> None:
+        self._show_download()
 
     def _on_get(self) -> None:
         spec = self._context.session.spec

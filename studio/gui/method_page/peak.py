@@ -10,7 +10,7 @@ from studio.gui.controls import Button, Card, Elided, MemoryBar, Text
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.figures import UNKNOWN, duration, gigabytes, plain_gigabytes
 from studio.gui.icons import Icon
-from studio.gui.method_page.layouts import clear, stack_when_large
+from studio.gui.method_page.layouts import TurningRow, clear
 from studio.gui.method_page.verdict import kind_words
 from studio.gui.theme import theme, tokens
 from studio.planner.forecast import Forecast
@@ -95,11 +95,10 @@ class PeakCard(Card):
         self.body.addLayout(head)
         self.body.addWidget(self.bar)
         self.body.addLayout(self._legend)
-        foot = QHBoxLayout()
+        foot = TurningRow()
         foot.addWidget(self.tracing, 1)
         foot.addWidget(self.speeds)
         foot.addWidget(self.exact)
-        stack_when_large(foot)
         self.body.addLayout(foot)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
 

@@ -45,7 +45,7 @@ class LocalList(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.states)
         self._downloads.changed.connect(self._on_download)
-        self._downloads.finished.connect(lambda _: self.refresh())
+        self._downloads.finished.connect(self._on_finished)
 
     def refresh(self) -> None:
         """Look again, off the window's thread; the rows of before stay until then."""
@@ -69,6 +69,9 @@ class LocalList(QWidget):
     def _on_failed(self, error: Exception) -> None:
         self._error.say("The models could not be listed", str(error), [("Look again", self.refresh)])
         self.states.show_state("error")
+
+    def _on_finished(self, name: str) -> None:
+        self.refresh()
 
     def _on_download(self, name: str) -> None:
         row = self.rows.get(name)
