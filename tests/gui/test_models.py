@@ -176,6 +176,19 @@ def test_picking_gives_a_source_and_a_bad_folder_is_refused_in_words(
     assert picker.source == "starter" and not picker.isVisible()
 
 
+def test_a_picker_that_is_closed_at_once_hears_nothing_more(
+    qtbot: QtBot, window: Window, context: Context, hub: Hub
+) -> None:
+    for _ in range(5):
+        picker = ModelPicker(context, window)
+        picker.open()
+        picker.hub.field.setText("small")
+        picker.hub.search_now()
+        picker.reject()
+        picker.deleteLater()
+    qtbot.waitUntil(lambda: not context.tasks.is_busy, timeout=20_000)  # an answer to what is gone would raise here
+
+
 def test_another_model_is_one_edit(context: Context, window: Window, starter_project: Project, tmp_path: Path) -> None:
     context.session.open(starter_project.folder)
     mine = make_model(starter_project.folder / "models" / "mine")

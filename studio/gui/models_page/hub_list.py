@@ -89,6 +89,7 @@ class HubList(QWidget):
         self.found: dict[str, FoundModel] = {}
         self.rows: dict[str, HubRow] = {}
         self._task: Task | None = None
+        self._offer: Task | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_WAIT_MS)
@@ -138,11 +139,18 @@ class HubList(QWidget):
             lambda control: search(words), on_done=self._on_found, on_error=self._on_failed
         )
 
+    def stop(self) -> None:
+        """Want no answers any more: they would come to a list that is gone. Downloads go on."""
+        self._timer.stop()
+        for task in (self._task, self._offer):
+            if task is not None:
+                task.cancel()
+
     def download(self, name: str) -> None:
         """Look what it takes, and begin when the disk has room."""
         row = self.rows[name]
         row.facts.say("Asking the Hub what it takes", "text2")
-        self._context.tasks.run(
+        self._offer = self._context.tasks.run(
             _ask, name, on_done=self._on_offer, on_error=lambda error: self._refuse(name, str(error))
         )
 

@@ -12,7 +12,7 @@ from studio.gui.controls import BusyState, ErrorState, ScrollColumn, States
 from studio.gui.models_page.downloads import downloads_of
 from studio.gui.models_page.hub_list import bare
 from studio.gui.models_page.rows import ModelRow, local_facts, local_row
-from studio.gui.tasks import Control
+from studio.gui.tasks import Control, Task
 from studio.models.on_disk import ModelOnDisk, models_on_disk
 
 Dress = Callable[[ModelRow, ModelOnDisk], object]
@@ -32,6 +32,7 @@ class LocalList(QWidget):
         super().__init__(parent)
         self._context, self._dress = context, dress
         self._downloads = downloads_of(context)
+        self._task: Task | None = None
         self.models: list[ModelOnDisk] = []
         self.rows: dict[str, ModelRow] = {}
         self.states = States()
@@ -50,9 +51,17 @@ class LocalList(QWidget):
     def refresh(self) -> None:
         """Look again, off the window's thread; the rows of before stay until then."""
         folders = list(self._context.preferences.model_folders)
-        self._context.tasks.run(_look, folders, on_done=self._on_found, on_error=self._on_failed)
+        self.stop()
+        self._task = self._context.tasks.run(_look, folders, on_done=self._on_found, on_error=self._on_failed)
+
+    def stop(self) -> None:
+        """Want no answer any more: it would come to a list that is gone."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
 
     def _on_found(self, models: list[ModelOnDisk]) -> None:
+        self._task = None
         for row in self.rows.values():
             row.hide()
             row.deleteLater()
@@ -67,6 +76,7 @@ class LocalList(QWidget):
         self.loaded.emit()
 
     def _on_failed(self, error: Exception) -> None:
+        self._task = None
         self._error.say("The models could not be listed", str(error), [("Look again", self.refresh)])
         self.states.show_state("error")
 

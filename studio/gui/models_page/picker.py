@@ -14,7 +14,7 @@ from studio.gui.models_page.downloads import downloads_of
 from studio.gui.models_page.hub_list import HubList
 from studio.gui.models_page.local_list import LocalList
 from studio.gui.models_page.rows import ModelRow
-from studio.gui.tasks import Control
+from studio.gui.tasks import Control, Task
 from studio.models.facts import ModelFacts, read_facts
 from studio.models.on_disk import ModelOnDisk
 
@@ -32,6 +32,7 @@ class ModelPicker(Dialog):
         super().__init__("Choose a model", width=_WIDTH, parent=parent)
         self._context = context
         self.source = ""
+        self._task: Task | None = None
         self.segment = Segment([("local", "On this computer"), ("hub", "From the Hub")], name="Where from")
         self.folder = Button("Choose a folder", icon=Icon.FOLDER, compact=True)
         self.local = LocalList(context, self._dress)
@@ -68,6 +69,13 @@ class ModelPicker(Dialog):
         if key == "hub":
             self.hub.field.setFocus()
 
+    def done(self, result: int) -> None:
+        self.local.stop()
+        self.hub.stop()
+        if self._task is not None:
+            self._task.cancel()
+        super().done(result)
+
     def _dress(self, row: ModelRow, model: ModelOnDisk) -> None:
         if model.facts is not None:
             use = Button("Use it", compact=True)
@@ -85,7 +93,7 @@ class ModelPicker(Dialog):
 
     def try_folder(self, folder: str) -> None:
         """Take a folder if a model is in it; else say what is missing."""
-        self._context.tasks.run(
+        self._task = self._context.tasks.run(
             _read, folder, on_done=lambda _: self._take(folder), on_error=lambda error: self._say(folder, error)
         )
 
