@@ -178,6 +178,19 @@ def test_a_worker_that_hangs_is_ended_when_told_to_stop(page: PlaygroundPage, qt
     qtbot.waitUntil(lambda: not workers(), timeout=15_000)
 
 
+def test_another_checkpoint_while_it_answers_keeps_what_came(page: PlaygroundPage, qtbot: QtBot) -> None:
+    page.sampling.rows["max_tokens"].edited.emit("max_tokens", 400)
+    page.composer.write("Say the numbers from 1 to 40")
+    page.composer.send.click()
+    qtbot.waitUntil(lambda: any(live.text for live in page.chat.live.values()), timeout=LONG)
+    page.tuned.slider.move_by(-1)
+    assert "tuned" not in page.chat.live
+    qtbot.waitUntil(lambda: not page.chat.is_answering, timeout=LONG)
+    wait_ready(qtbot, page, ("base", "tuned"))
+    page.clear.click()
+    assert not page.chat.conversation.nodes and page.chips.isVisible()
+
+
 def test_checkpoints_the_exact_prompt_and_closing(page: PlaygroundPage, qtbot: QtBot, window: Window) -> None:
     source = page.models.source
     assert source is not None and [stop.at for stop in source.stops] == [6, 12]

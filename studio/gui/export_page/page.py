@@ -44,6 +44,7 @@ class ExportPage(PageWidget):
         self.start = Button("Export", "primary", icon=Icon.EXPORT)
         self.targets, self.types = TargetCards(), TypesModel()
         self.table = TypesTable(self.types)
+        self.not_made = Text(NOT_MADE, "small", "text3", wrap=True)
         self.plain = Text("", "body", "text2", wrap=True)
         self.kinds, self.below = States(), States()
         self.disk, self.checks = DiskCard(), Check("Check each file against the tuned model")
@@ -116,10 +117,12 @@ class ExportPage(PageWidget):
     def _types_card(self) -> Card:
         card = Card(padding=4, spacing=0)
         card.body.addWidget(self.table, 1)
+        self.not_made.setContentsMargins(16, 4, 16, 6)
+        self.not_made.hide()
+        card.body.addWidget(self.not_made)
         foot = QHBoxLayout()
         foot.setContentsMargins(16, 4, 12, 6)
         self.all_types.setCheckable(True)
-        self.all_types.setToolTip(NOT_MADE)
         foot.addWidget(self.all_types)
         foot.addStretch(1)
         foot.addWidget(self.checks)
@@ -263,6 +266,7 @@ class ExportPage(PageWidget):
 
     def _on_all_types(self, is_on: bool) -> None:
         self.types.show_all(is_on)
+        self.not_made.setVisible(is_on)
         self.all_types.setText("Common types" if is_on else f"All {NUM_TYPES} types")
         self.all_types.set_glyph(Icon.CARET_UP if is_on else Icon.CARET_DOWN)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 
@@ -225,7 +226,7 @@ class Chips(QWidget):
         for question in questions:
             words = " ".join(question.split())
             button = Button(words if len(words) <= _CHIP else f"{words[: _CHIP - 1]}…", "secondary", compact=True)
-            button.setToolTip(question)
+            button.setToolTip(f"<qt>{html.escape(question)}</qt>")  # rows may hold what Qt would take for HTML
             button.clicked.connect(lambda _=False, question=question: self.chosen.emit(question))
             row.addWidget(button)
         row.addStretch(1)

@@ -41,6 +41,7 @@ class PlaygroundPage(PageWidget):
         self.chat = Chat(context.tasks, self)
         self.models = Models(context, self.chat)
         self._is_shown = self._is_looking = False
+        self._is_to_load = False
         self._wanted_run = ""
         self._ideas_of = ""
         self._edited: int | None = None
@@ -78,6 +79,7 @@ class PlaygroundPage(PageWidget):
             self._wanted_run = run.name if isinstance(run, Run) else str(run)
         if is_back or arguments:
             self.models.unload()
+            self._is_to_load = True
             self._look()
         self._find_ideas()
         self.composer.box.setFocus()
@@ -191,7 +193,9 @@ class PlaygroundPage(PageWidget):
             self._wanted_run = ""
             self.models.choose(wanted or self.models.source)
         self._show_sources()
-        if self._is_shown and (had is None or self.chat.sides[TUNED].state == "off"):
+        is_new = had is None and self.models.source is not None
+        if self._is_shown and (self._is_to_load or is_new):
+            self._is_to_load = False
             self.models.load()
         self._refresh()
 

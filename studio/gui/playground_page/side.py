@@ -61,7 +61,7 @@ class ChatSide(QObject):
 
     def load(self, arguments: dict[str, Any]) -> None:
         """Start a process for a model; one that runs is ended first."""
-        self._cut()
+        self._drop()
         self.name, self.problem, self.phase, self.share = "", "", "Starting", None
         self.context_length = self.num_bytes = 0
         self._wire = _Wire(self, self._tasks, arguments)
@@ -69,18 +69,19 @@ class ChatSide(QObject):
 
     def unload(self) -> None:
         """End the process and with it all the memory that it holds."""
-        self._cut()
+        self._drop()
         self._become("off")
 
     def hold(self, headline: str, problem: str) -> None:
         """Load nothing, and say why."""
-        self._cut()
+        self._drop()
         self.headline, self.problem = headline, problem
         self._become("ended")
 
     def say(self, messages: list[dict[str, str]], sampling: dict[str, Any]) -> None:
         """Ask; pieces come as `grew`, the end as `answered`. While it loads, the question waits."""
         self._turn += 1
+        self._patience.stop()  # an answer that was stopped for this one will not be heard to its end
         self._tell(commands.Say(turn=self._turn, messages=messages, sampling=sampling))
         if self.state == "ready":
             self._begin()
@@ -170,6 +171,14 @@ class ChatSide(QObject):
     def _become(self, state: SideState) -> None:
         self.state = state
         self.changed.emit()
+
+    def _drop(self) -> None:
+        """Cut the process off; an answer on its way ends with what came of it."""
+        was_busy = self.state == "answering" or bool(self._queued)
+        self._cut()
+        self.state = "off"
+        if was_busy:
+            self.answered.emit("cancelled", {})
 
     def _cut(self) -> None:
         self._patience.stop()
