@@ -40,6 +40,7 @@ _WIDGETS = (
     "studio.gui.data_page.table_card",
     "studio.gui.data_page.dialogs",
     "studio.gui.data_page.actions",
+    "studio.gui.data_page.chosen_row",
     "studio.gui.data_page.page",
     "studio.gui.forms",
     "studio.gui.models_page.picker",

@@ -227,13 +227,13 @@ def test_a_row_can_be_rewritten(shown: Shown, qtbot: QtBot, monkeypatch: pytest.
     monkeypatch.setattr(EditDialog, "exec", rewrite)
     shown.page.table_card.table.choose(4)
     shown.wait_row(5)
-    qtbot.waitUntil(lambda: shown.page.row == ROWS[4], timeout=WAIT)
-    shown.page._edit()
+    qtbot.waitUntil(lambda: shown.page.chosen.row == ROWS[4], timeout=WAIT)
+    shown.page.chosen.edit()
     session = shown.window.context.session
     qtbot.waitUntil(lambda: session.spec.data.path.startswith("data/"), timeout=WAIT)  # type: ignore[union-attr]
     rows = list(open_source(Path(session.placed_spec.data.path)).rows())  # type: ignore[union-attr]
     assert rows[4].value == turn("What is 5 and 5?", "Ten, aye.") and rows[3].value == ROWS[3]
-    qtbot.waitUntil(lambda: shown.page.row == rows[4].value, timeout=WAIT)
+    qtbot.waitUntil(lambda: shown.page.chosen.row == rows[4].value, timeout=WAIT)
 
 
 def test_findings_are_fixed_by_one_click(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
@@ -409,7 +409,7 @@ def test_an_import_that_dies_leaves_what_is_there_and_can_be_tried_again(
 
 
 def test_how_the_model_sees_a_row_comes_from_a_process_that_may_die(shown: Shown, qtbot: QtBot) -> None:
-    seer, card = shown.page.seer, shown.page.row_card
+    seer, card = shown.page.chosen.seer, shown.page.row_card
     qtbot.waitUntil(lambda: bool(card.tokens.accessibleDescription()), timeout=WAIT)
     seer._job._process._process.kill()  # type: ignore[union-attr]
     qtbot.waitUntil(lambda: seer._job is None, timeout=WAIT)

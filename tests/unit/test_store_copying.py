@@ -10,7 +10,12 @@ import pytest
 from studio.data.source import open_source
 from studio.data.store.copying import Changes, are_versions, next_copy, write_copy
 from studio.data.store.digest import replace_emails
+from studio.data.store.head import read_head
+from studio.data.training_data import DataRequest, open_training_data
 from studio.errors import Cancelled, UserError
+from studio.formats import recognise
+from studio.models.source import starter_model
+from studio.models.tokenizer import ChatTokenizer
 
 
 def rows_of(path: Path) -> dict[int, object]:
@@ -81,3 +86,18 @@ def test_a_folder_without_permission_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
         write_copy(original, tmp_path / "file" / "copy.jsonl", Changes())
+
+
+def test_what_is_left_out_is_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "home"))
+    original = tmp_path / "rows.jsonl"
+    original.write_text("".join(json.dumps({"prompt": f"Q {at}?", "completion": f"A {at}."}) + "\n" for at in range(9)))
+    write_copy(
+        original, tmp_path / "copy.jsonl", Changes(frozenset({2, 5}), {3: {"prompt": "Q?", "completion": "New."}})
+    )
+    reader = recognise(read_head(tmp_path / "copy.jsonl").good)
+    tokenizer = ChatTokenizer.load(starter_model())
+    with open_training_data(DataRequest(tmp_path / "copy.jsonl", holdout=0), reader, tokenizer) as data:
+        rows = [data.train.row(at) for at in range(len(data.train))]
+    assert [row.row_number for row in rows] == [1, 3, 4, 6, 7, 8, 9]
+    assert "New." in tokenizer.decode(rows[1].ids.tolist())

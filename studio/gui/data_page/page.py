@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from studio.data.conversation import Example
-from studio.data.store.reading import RowStore
 from studio.errors import UserError
 from studio.gui import figures
 from studio.gui.context import Context
 from studio.gui.controls import Badge, Button, States, Text
 from studio.gui.data_page.actions import DataActions
+from studio.gui.data_page.chosen_row import ChosenRow
 from studio.gui.data_page.feed import DataFeed
 from studio.gui.data_page.findings_card import FindingsCard
 from studio.gui.data_page.holdout_field import HoldoutField
 from studio.gui.data_page.length_card import LengthCard
 from studio.gui.data_page.places import Holder, empty_state, error_state, notice, notice_key
 from studio.gui.data_page.row_card import RowCard
-from studio.gui.data_page.seer import Question, Seer
 from studio.gui.data_page.table_card import TableCard
-from studio.gui.data_page.work import look_at
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
-from studio.gui.tasks import Task
 from studio.gui.tokens import CARD_GAP
 from studio.spec.run_spec import RunSpec
 
@@ -42,14 +36,10 @@ class DataPage(PageWidget):
     def __init__(self, context: Context) -> None:
         super().__init__(context, "Data")
         self.feed = DataFeed(context, self)
-        self.seer = Seer(context.tasks, self)
         self.acts = DataActions(context, self.feed, self)
-        self.row: Mapping[str, Any] | None = None
-        self._looking: Task | None = None
-        self._shown_ordinal: int | None = None
         self._noticed: object = None
-        self._question: Question | None = None
         self._lay_out()
+        self.chosen = ChosenRow(context, self.feed, self.acts, self.row_card)
         self._connect()
 
     # The page
@@ -69,8 +59,8 @@ class DataPage(PageWidget):
             Command("Search rows", lambda: table.search.setFocus(Qt.FocusReason.ShortcutFocusReason), "Ctrl+F", "Data"),
             Command("Go to row…", self._ask_row, "Ctrl+G", "Data"),
             Command("Show tokens or text", self.row_card.toggle_form, "T", "Data"),
-            Command("Edit the row…", self._edit, "F2", "Data"),
-            Command("Leave the row out", self._drop, "Del", "Data"),
+            Command("Edit the row…", self.chosen.edit, "F2", "Data"),
+            Command("Leave the row out", self.chosen.drop, "Del", "Data"),
             Command("Map columns…", self._ask_columns, "", "Data"),
             Command("Cancel the import", self.feed.cancel_import, "", "Data"),
             Command("Show all rows", lambda: table.show_filter("all"), "", "Data"),
@@ -148,18 +138,13 @@ class DataPage(PageWidget):
         session.facts_changed.connect(self._on_facts)
         feed = self.feed
         feed.opened.connect(self._on_opened)
-        feed.store_changed.connect(self._on_store_changed)
+        feed.store_changed.connect(self.chosen.forget)
         feed.grown.connect(self._on_grown)
         feed.moved.connect(self._say_facts)
         feed.moved.connect(self._show_notices)
         feed.failed.connect(self._on_failed)
-        self.seer.seen.connect(self.row_card.show_seen)
-        self.seer.model_known.connect(self._on_model_known)
-        self.seer.failed.connect(self.row_card.show_note)
-        self.table_card.row_chosen.connect(self._on_row)
+        self.table_card.row_chosen.connect(self.chosen.choose)
         self.table_card.columns_wanted.connect(self._ask_columns)
-        self.row_card.edit_wanted.connect(self._edit)
-        self.row_card.drop_wanted.connect(self._drop)
         self.length_card.raise_wanted.connect(self.acts.raise_max_length)
         self.length_card.show_wanted.connect(lambda: self.table_card.show_filter("too_long"))
         self.findings_card.fix_wanted.connect(self.acts.fix)
@@ -175,7 +160,7 @@ class DataPage(PageWidget):
     def _on_project(self) -> None:
         # Nothing of one project's rows is shown in another.
         self.feed.close()
-        self.seer.close()
+        self.chosen.seer.close()
 
     def _on_spec(self) -> None:
         session = self.context.session
@@ -188,20 +173,20 @@ class DataPage(PageWidget):
         self.holdout.set_holdout(placed.data.holdout)
         before = self.feed.spec
         self.feed.show(placed)
-        self.seer.use(placed.model.source, placed.model.revision)
+        self.chosen.seer.use(placed.model.source, placed.model.revision)
         self._say_facts()
         self._show_notices()
         if before is not None and _seen_by(before) != _seen_by(placed):
-            self._look()
+            self.chosen.look()
 
     def _on_facts(self) -> None:
         if self.feed.spec is not None and self.context.session.facts is not None:
             self.feed.count_now()
-            self._look()
+            self.chosen.look()
 
     def _on_opened(self) -> None:
         self.states.show_state("full")
-        self._shown_ordinal = None
+        self.chosen.forget()
         head = self.feed.head
         reason = head.reader.reason if head is not None and head.reader is not None else ""
         self.table_card.columns.setToolTip(f"{reason} Click to change it." if reason else "")
@@ -211,10 +196,6 @@ class DataPage(PageWidget):
         self._show_notices()
         self._show_side()
 
-    def _on_store_changed(self) -> None:
-        # The same place in another store is another row, or the same one edited.
-        self._shown_ordinal = None
-
     def _on_grown(self) -> None:
         self._say_facts()
         self._show_side()
@@ -223,8 +204,8 @@ class DataPage(PageWidget):
         if summary is not None and self.feed.is_imported:
             self.context.session.set_rows(summary.figures.rows, summary.lengths)
         ordinal = self.table_card.chosen_ordinal()
-        if ordinal is not None and self._shown_ordinal is None:
-            self._on_row(ordinal)
+        if ordinal is not None and self.chosen.ordinal is None:
+            self.chosen.choose(ordinal)
 
     def _on_failed(self, error: Exception) -> None:
         if self.feed.store is None and isinstance(error, UserError):
@@ -286,68 +267,8 @@ class DataPage(PageWidget):
             self._noticed = shown
             self._notice.hold(notice(self.feed, self.acts, self.table_card.show_filter))
 
-    # The chosen row
-
-    def _on_row(self, ordinal: int) -> None:
-        if ordinal != self._shown_ordinal:
-            self._shown_ordinal = ordinal
-            self._look()
-
-    def _look(self) -> None:
-        """Render the chosen row, off the window's thread."""
-        head, ordinal = self.feed.head, self._shown_ordinal
-        if head is None or head.reader is None or ordinal is None:
-            return
-        if self._looking is not None:
-            self._looking.cancel()
-        source: Any = self.feed.store
-        if source is None or source.num_rows <= ordinal:  # not imported as far yet
-            if ordinal >= len(head.values):
-                return
-            source = head.values[ordinal] or {}
-        self._looking = self.context.tasks.run(look_at, source, ordinal, head.reader, on_done=self._on_looked)
-        is_kept = isinstance(source, RowStore)
-        self._question = Question(
-            None if is_kept else source,
-            source.folder if is_kept else None,
-            ordinal,
-            head.reader,
-            self.feed.settings,
-        )
-
-    def _on_looked(self, found: tuple[Mapping[str, Any] | None, Example | None, str]) -> None:
-        self.row, example, problem = found
-        number = self._number()
-        title = f"Row {figures.count(number)}" if number else "Row"
-        self.row_card.show_row(title, self.row, example, problem, may_edit=not self.acts.is_busy)
-        if example is not None and self._question is not None:
-            self.seer.ask(self._question)
-
-    def _on_model_known(self, is_here: bool) -> None:
-        if not is_here:
-            self.row_card.show_note("The base model is not on this computer yet. Its tokens are shown once it is.")
-
-    def _number(self) -> int:
-        """The chosen row's number in the file; 0 for none."""
-        rows, head, ordinal = self.feed.rows, self.feed.head, self._shown_ordinal
-        if ordinal is None:
-            return 0
-        if rows is not None and ordinal < rows.num_rows:
-            return int(rows.columns.number[ordinal])
-        return head.lines[ordinal].number if head is not None and ordinal < len(head.lines) else 0
-
-    def _edit(self) -> None:
-        number, head = self._number(), self.feed.head
-        if number and self.row is not None and head is not None and head.reader is not None:
-            self.acts.edit(number, self.row, head.reader)
-
-    def _drop(self) -> None:
-        number = self._number()
-        if number and not self.acts.is_busy:
-            self.acts.drop_row(number)
-
     def _ask_row(self) -> None:
-        self.acts.go_to_row(self._number(), self.table_card.go_to)
+        self.acts.go_to_row(self.chosen.number(), self.table_card.go_to)
 
     def _ask_columns(self) -> None:
         self.acts.map_columns()

@@ -74,6 +74,7 @@ class RowsModel(QAbstractTableModel):
         self._pages: OrderedDict[int, list[RowLine]] = OrderedDict()
         self._wanted: list[int] = []
         self._fetching: dict[int, Task] = {}
+        self._is_counting = True
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._fetch)
@@ -96,6 +97,15 @@ class RowsModel(QAbstractTableModel):
         self._reset(store, ordinals)
         self._rows = rows
         self.endResetModel()
+
+    def set_counting(self, is_counting: bool) -> None:
+        """Whether lengths that are not known are on their way."""
+        if is_counting == self._is_counting:
+            return
+        self._is_counting = is_counting
+        if len(self._ordinals):
+            last = self.index(len(self._ordinals) - 1, Column.TOKENS)
+            self.dataChanged.emit(self.index(0, Column.TOKENS), last)
 
     def ordinal(self, row: int) -> int | None:
         """Which row of the file stands here."""
@@ -147,7 +157,7 @@ class RowsModel(QAbstractTableModel):
     def cell(self, row: int) -> Cell:
         """What is painted of a row."""
         ordinal = int(self._ordinals[row])
-        line, tokens, limit, is_counting = self.line(row), -1, 0, True
+        line, tokens, limit, is_counting = self.line(row), -1, 0, self._is_counting
         is_set_aside = line is not None and bool(line.marks & Mark.SET_ASIDE)
         if self._rows is not None:
             limit = self._rows.split.max_length

@@ -217,6 +217,7 @@ class TableCard(QWidget):
     def _on_moved(self) -> None:
         progress = self._feed.progress
         self.bar.setVisible(progress is not None)
+        self.model.set_counting(progress is not None)
         if progress is not None:
             name, done, total = progress
             self.bar.set_share(done / total if total else None)

@@ -144,7 +144,7 @@ def _editing(stage: Stage) -> None:
 
     _starter(stage)
     page = stage.window.page("data")
-    EditDialog("Row 1", page.row, page.feed.head.reader, stage.window).show()  # type: ignore[attr-defined]
+    EditDialog("Row 1", page.chosen.row, page.feed.head.reader, stage.window).show()  # type: ignore[attr-defined]
     stage.settle(200)
 
 
