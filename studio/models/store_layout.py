@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from math import prod
+from math import lcm, prod
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,13 @@ class Unit:
         name: for people and for its file.
         tensors: its matrices.
         numbers: all of them with the gaps between, a whole number of pages in 16 bits.
+        tile: numbers of a full tile, where a unit has its own (whole rows of an embedding); 0 takes the layout's.
     """
 
     name: str
     tensors: tuple[StoredTensor, ...]
     numbers: int
+    tile: int = 0
 
     @property
     def weight_bytes(self) -> int:
@@ -89,7 +91,8 @@ class Layout:
 
     def tiles(self, unit: Unit) -> list[tuple[int, int]]:
         """(first, end) numbers of each tile."""
-        return [(at, min(unit.numbers, at + self.tile)) for at in range(0, unit.numbers, self.tile)]
+        tile = unit.tile or self.tile
+        return [(at, min(unit.numbers, at + tile)) for at in range(0, unit.numbers, tile)]
 
     def part_bytes(self, part: Part, numbers: int) -> int:
         """Of one part of a record of so many weights, a whole number of pages."""
@@ -101,7 +104,8 @@ class Layout:
 
     def record_offset(self, unit: Unit, first: int) -> int:
         """Where the record of the tile that begins at `first` lies in a slot; all tiles before it are full."""
-        return unit.weight_bytes + first // self.tile * self.record_bytes(self.tile)
+        tile = unit.tile or self.tile
+        return unit.weight_bytes + first // tile * self.record_bytes(tile)
 
     def slot_bytes(self, unit: Unit) -> int:
         """Of one slot."""
@@ -122,13 +126,19 @@ def pages(count: int) -> int:
     return -(-count // PAGE) * PAGE
 
 
-def lay_out_unit(name: str, shapes: dict[str, tuple[int, ...]]) -> Unit:
+def row_tile(width: int, numbers: int) -> int:
+    """About so many numbers, in whole rows and whole pages."""
+    step = lcm(width, PAGE // 2)
+    return max(step, numbers // step * step)
+
+
+def lay_out_unit(name: str, shapes: dict[str, tuple[int, ...]], *, tile: int = 0) -> Unit:
     """Matrices one behind the other."""
     tensors, at = [], 0
     for tensor, shape in shapes.items():
         tensors.append(StoredTensor(tensor, tuple(shape), at))
         at += -(-prod(shape) // ALIGN) * ALIGN
-    return Unit(name, tuple(tensors), -(-at // (PAGE // 2)) * (PAGE // 2))
+    return Unit(name, tuple(tensors), -(-at // (PAGE // 2)) * (PAGE // 2), tile)
 
 
 def read_layout(folder: Path) -> Layout:
@@ -155,4 +165,4 @@ def read_layout(folder: Path) -> Layout:
 
 def _unit(values: dict[str, Any]) -> Unit:
     tensors = tuple(StoredTensor(t["name"], tuple(t["shape"]), t["start"]) for t in values["tensors"])
-    return Unit(values["name"], tensors, values["numbers"])
+    return Unit(values["name"], tensors, values["numbers"], values["tile"])

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from studio.engine.load import load_tuned
-from studio.engine.stream import create
+from studio.engine.stream import create, prepare
 from studio.engine.stream.chance import Chance
 from studio.engine.stream.schemes import SCHEMES
 from studio.errors import UserError
@@ -55,6 +55,33 @@ def test_families(family: str, tmp_path: Path) -> None:
     drive = make_run(tmp_path, method=_streamed(), name="drive", family=family, steps=4)
     assert losses(train_here(drive)) == losses(train_here(memory))
     assert_same_result(memory, drive)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gemma2"])
+@pytest.mark.parametrize("clipping", ["exact", "layer"])
+def test_ends_in_tiles_learn_the_same(
+    family: str, precision: str, clipping: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embedding and head, tied or not, with capped logits or not: as when they are held in memory."""
+    settings = {"steps": 6, "family": family, "precision": precision, "accumulation": 2, "clip_norm": 0.0}
+    if clipping == "exact":
+        settings["clip_norm"] = 1.0
+    held = make_run(tmp_path, method=_streamed("C", clipping), name="held", **settings)
+    expected = losses(train_here(held))
+    monkeypatch.setattr(prepare, "HELD_NUMBERS", 0)
+    monkeypatch.setattr(prepare, "TILE", 1 << 13)
+    tiled = make_run(tmp_path, method=_streamed("C", clipping), name="tiled", **settings)
+    heard = train_here(tiled)
+    assert losses(heard) == pytest.approx(expected, abs=2e-5 if precision == "fp32" else 5e-3)
+    assert [e for e in heard if isinstance(e, events.Eval)][-1].loss == pytest.approx(expected[-1], abs=1.0)
+
+
+def test_tiled_ends_go_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "HELD_NUMBERS", 0)
+    monkeypatch.setattr(prepare, "TILE", 1 << 13)
+    for scheme in SCHEMES:
+        test_goes_on_exactly(scheme, "previous", tmp_path / scheme)
 
 
 @pytest.mark.slow

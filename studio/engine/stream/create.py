@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from studio.engine.stream.buffers import Buffer, BufferPool
-from studio.engine.stream.drive_file import REQUEST_BYTES, DriveFile, make_file
 from studio.engine.stream.schemes import SCHEMES, Scheme
 from studio.errors import UserError
+from studio.machine.drive_file import REQUEST_BYTES, DriveFile, make_file
 from studio.models.store_layout import Layout, Unit
 from studio.models.stored_weights import unit_path
 from studio.sizes import human_bytes
@@ -68,28 +68,38 @@ def make_store(folder: Path, layout: Layout, load: Load) -> Made:
 
 
 def _fill(file: DriveFile, layout: Layout, unit: Unit, scheme: Scheme, load: Load, pool: BufferPool) -> float:
-    """Write one unit; the seconds that the drive took."""
-    weights = pool.take(unit.weight_bytes)
-    weights.bytes.zero_()
-    has_rest = bool(layout.parts)
-    residual = torch.zeros(unit.numbers, dtype=torch.int16)
-    for tensor in unit.tensors:
-        part = slice(tensor.start, tensor.end)
-        master = load(tensor.name).to(torch.float32, copy=True).reshape(-1)
-        scheme.split(master, weights.view(torch.int16)[part], {"r": residual[part]}, None)
+    """Write one unit tile by tile; the seconds that the drive took."""
+    sources, seconds = {tensor.name: load(tensor.name).reshape(-1) for tensor in unit.tensors}, 0.0
+    for first, end in layout.tiles(unit):
+        weights, residual = pool.take(2 * (end - first)), torch.zeros(end - first, dtype=torch.int16)
+        weights.bytes.zero_()
+        for tensor in unit.tensors:
+            start, stop = max(first, tensor.start), min(end, tensor.end)
+            if start < stop:
+                part = slice(start - first, stop - first)
+                piece = sources[tensor.name][start - tensor.start : stop - tensor.start]
+                master = piece.to(torch.float32, copy=True)
+                scheme.split(master, weights.view(torch.int16)[part], {"r": residual[part]}, None)
+        begun = time.perf_counter()
+        _write(file, weights, 2 * first, len(weights.memory))
+        if layout.parts and bool(residual.any()):
+            _write_residual(file, layout, unit, first, residual, pool)
+        seconds += time.perf_counter() - begun
+        pool.give(weights)
     begun = time.perf_counter()
-    _write(file, weights, 0, unit.weight_bytes)
-    if has_rest and bool(residual.any()):
-        for first, end in layout.tiles(unit):
-            size = layout.part_bytes(layout.parts[0], end - first)
-            record = pool.take(size)
-            kept = getattr(torch, layout.parts[0].dtype)
-            record.view(kept)[: end - first].copy_(residual[first:end])
-            _write(file, record, layout.record_offset(unit, first), size)
-            pool.give(record)
     file.flush()
-    pool.give(weights)
-    return time.perf_counter() - begun
+    return seconds + time.perf_counter() - begun
+
+
+def _write_residual(
+    file: DriveFile, layout: Layout, unit: Unit, first: int, residual: torch.Tensor, pool: BufferPool
+) -> None:
+    """What is missing to fp32, where the base has more than 16 bits."""
+    size = layout.part_bytes(layout.parts[0], len(residual))
+    record = pool.take(size)
+    record.view(getattr(torch, layout.parts[0].dtype))[: len(residual)].copy_(residual)
+    _write(file, record, layout.record_offset(unit, first), size)
+    pool.give(record)
 
 
 def _write(file: DriveFile, buffer: Buffer, offset: int, size: int) -> None:

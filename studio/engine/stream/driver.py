@@ -7,6 +7,8 @@ layers again from the last one down and computes each anew.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,11 +22,12 @@ from studio.engine.driver import Driver
 from studio.engine.stream.blocks import Blocks, Call
 from studio.engine.stream.chance import Chance
 from studio.engine.stream.clipping import Clip, Clipping
-from studio.engine.stream.learner import Group, Learner, Lesson, at_rate
+from studio.engine.stream.learner import Gradient, Group, Learner, Lesson, at_rate
 from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.schemes import Hyper, Scheme, SchemeI
 from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
+from studio.engine.stream.tiled import TiledEmbedding, TiledEnd
 from studio.errors import UserError
 from studio.models.store_layout import StoredTensor
 from studio.protocol import events
@@ -46,6 +49,8 @@ class Streamed:
     scheme: Scheme
     blocks: Blocks
     ends: list[End]
+    tiled: list[TiledEnd]
+    embedding: TiledEmbedding | None
     smalls: Smalls
     stand_ins: dict[str, nn.Parameter]
 
@@ -114,7 +119,8 @@ class StreamDriver(Driver):
         waits = self._clip.waits
         if waits and self._spill is None:
             kept = torch.bfloat16 if len(rows) == 1 and not self._is_exact(loop) else torch.float32
-            self._spill = Spill(self.store, len(self.parts.blocks), kept)
+            units = [*range(len(self.parts.blocks)), *(end.at for end in self.parts.tiled)]
+            self._spill = Spill(self.store, units, kept)
         under_way = _Pass([self.parts.blocks.note(partial(_forward, loop, row)) for row in rows])
         self._climb(loop, under_way)
         loss = self._turn(loop, rows, under_way, trained)
@@ -173,7 +179,8 @@ class StreamDriver(Driver):
         total = torch.zeros((), device=self._device)
         for row, out in zip(rows, under_way.inputs.pop(), strict=True):
             leaf = out.requires_grad_(True)
-            loss, nll = self.parts.blocks.finish(leaf, partial(_forward, loop, row))
+            with self._idle_embedding():
+                loss, nll = self.parts.blocks.finish(leaf, partial(_forward, loop, row))
             loop.accelerator.backward(loss * (1 / trained))
             assert leaf.grad is not None
             under_way.travelling.append(leaf.grad)
@@ -212,8 +219,11 @@ class StreamDriver(Driver):
         scale = self._clip.of_unit(float(norm))
         self._learner.learn(Lesson(at, weights, partial(_part, gradients), self._groups, scale))
 
+    @torch.no_grad()
     def _finish(self, under_way: _Pass, waits: bool) -> None:
         """What learns last: the ends, the vectors, and everything when gradients had to wait."""
+        for tiled in self.parts.tiled:
+            under_way.norms[tiled.tensor.name] = self._keep_tiles(tiled) if waits else self._learn_tiles(tiled, None)
         rest = {end.name: end.parameter for end in self.parts.ends} | self.parts.smalls.parameters
         under_way.norms.update({name: _norm(p.grad) for name, p in rest.items() if p.grad is not None})
         norm = _total([under_way.norms[name] for name in self.parts.stand_ins if name in under_way.norms])
@@ -221,6 +231,8 @@ class StreamDriver(Driver):
         if waits:
             scale = self._clip.of_all(norm)
             self._learn_spilt(scale)
+            for tiled in self.parts.tiled:
+                self._learn_tiles(tiled, scale)
         for end in self.parts.ends:
             own = scale if waits else self._clip.of_unit(float(under_way.norms.get(end.name, 0.0)))
             self._learn_end(end, own)
@@ -243,6 +255,48 @@ class StreamDriver(Driver):
             self._learner.learn(Lesson(at, weights, spilt, self._groups, scale))
             spilt.give()
 
+    def _keep_tiles(self, end: TiledEnd) -> torch.Tensor:
+        """Gradients of a tiled end to the drive; their length."""
+        assert self._spill is not None
+        norms = []
+        for (first, stop), (_, rows) in zip(end.spans, end.tiles(), strict=True):
+            gradient = end.gradient(first, rows.reshape(-1))
+            norms.append(_norm(gradient))
+            self._spill.keep_tile(end.at, first, stop, gradient)
+        end.forget()
+        return _total(norms)
+
+    def _learn_tiles(self, end: TiledEnd, scale: float | None) -> torch.Tensor:
+        """One step of a tiled end, from kept gradients where the factor is known; the length of its gradient."""
+        norms = []
+        self._learner.prefetch(end.at)
+        for first, stop, weights, numbers in end.read_tiles():
+            if scale is None:
+                gradient = end.gradient(first, numbers)
+                norms.append(_norm(gradient))
+                own, source, give = self._clip.of_unit(float(norms[-1])), _of_tile(gradient, first), _nothing
+            else:
+                assert self._spill is not None
+                spilt = self._spill.read(end.at, first, stop)
+                own, source, give = scale, spilt, spilt.give
+            self._learner.learn_tile(Lesson(end.at, weights, source, self._groups, own, is_tiled=True), first, stop)
+            give()
+        self.store.finish(end.at)
+        end.forget()
+        return _total(norms) if norms else torch.zeros(())
+
+    @contextlib.contextmanager
+    def _idle_embedding(self) -> Iterator[None]:
+        """Inside, a forward pass is only wanted for its end, so nothing is looked up."""
+        if self.parts.embedding is None:
+            yield
+            return
+        self.parts.embedding.is_idle = True
+        try:
+            yield
+        finally:
+            self.parts.embedding.is_idle = False
+
     def _learn_end(self, end: End, scale: float) -> None:
         if end.parameter.grad is None:
             return
@@ -261,6 +315,15 @@ def _forward(loop: Loop, row: Rows) -> Any:
 
 def _part(gradients: dict[str, torch.Tensor], tensor: StoredTensor, first: int, end: int) -> torch.Tensor:
     return gradients[tensor.name].reshape(-1)[first:end]
+
+
+def _of_tile(gradient: torch.Tensor, start: int) -> Gradient:
+    flat = gradient.reshape(-1)
+    return lambda tensor, first, end: flat[first - start : end - start]
+
+
+def _nothing() -> None:
+    """Where there is no buffer to give back."""
 
 
 def _grad(parameter: torch.Tensor) -> torch.Tensor:

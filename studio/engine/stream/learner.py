@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 
@@ -41,6 +42,7 @@ class Lesson:
         gradient: of the unit's matrices.
         groups: of each matrix.
         scale: what gradients are multiplied with (clipping).
+        is_tiled: whether `weights` are only those of one tile.
         keep: given new numbers in fp32 with the place where they begin, where somebody holds them in memory.
     """
 
@@ -50,6 +52,7 @@ class Lesson:
     groups: dict[str, Group]
     scale: float
     keep: Callable[[int, torch.Tensor], None] | None = None
+    is_tiled: bool = False
 
 
 class Learner:
@@ -78,14 +81,24 @@ class Learner:
             record = self._take(at, first, end)
             for later in tiles[number + 1 : number + 1 + _AHEAD]:
                 self._read_ahead(at, later)
-            self._learn_tile(lesson, first, end, record)
+            self._learn_tile(lesson, lesson.weights.view(torch.int16)[first:end], first, end, record)
             if record is not None:
                 self._store.write_record(at, first, record)
         self._store.write_weights(at, lesson.weights)
 
-    def _learn_tile(self, lesson: Lesson, first: int, end: int, record: Buffer | None) -> None:
+    def learn_tile(self, lesson: Lesson, first: int, end: int) -> None:
+        """One step of one tile of a unit whose weights come tile by tile; the caller finishes the unit."""
+        record = self._take(lesson.at, first, end)
+        later = [tile for tile in self._tiles(lesson.at) if tile[0] >= end][:_AHEAD]
+        for tile in later if self._store.layout.parts else []:
+            self._read_ahead(lesson.at, tile)
+        self._learn_tile(lesson, lesson.weights.view(torch.int16), first, end, record)
+        if record is not None:
+            self._store.write_record(lesson.at, first, record)
+        self._store.write_span(lesson.at, first, lesson.weights)
+
+    def _learn_tile(self, lesson: Lesson, bits: torch.Tensor, first: int, end: int, record: Buffer | None) -> None:
         """On the device as a whole; on the processor in pieces that stay in its cache."""
-        bits = lesson.weights.view(torch.int16)[first:end]
         parts = self._store.record(record, end - first) if record is not None else {}
         here = bits.to(self._device, non_blocking=True)
         there = {name: part.to(self._device, non_blocking=True) for name, part in parts.items()}
@@ -119,8 +132,8 @@ class Learner:
                     end=stop - first,
                     decay=lesson.groups[tensor.name].decay,
                     gradient=self._scaled(lesson, tensor, start - tensor.start, stop - tensor.start),
-                    shape=tensor.shape,
-                    name=tensor.name,
+                    shape=((stop - start) // prod(tensor.shape[1:]), *tensor.shape[1:]),
+                    name=tensor.name if not lesson.is_tiled else f"{tensor.name} {start}",
                 )
 
     def _scaled(self, lesson: Lesson, tensor: StoredTensor, first: int, end: int) -> Callable[[], torch.Tensor]:

@@ -23,13 +23,18 @@ from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.result import write_result
 from studio.engine.stream.schemes import SCHEMES
 from studio.engine.stream.store import Store
+from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.weightless import is_weightless
 from studio.errors import UserError
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
-from studio.models.store_layout import Layout, lay_out_unit, read_layout
+from studio.models.store_layout import Layout, lay_out_unit, read_layout, row_tile
 from studio.models.stored_weights import open_stored, read_numbers, write_pointer
 
+HELD_NUMBERS = 1 << 23
+"""An embedding of up to so many numbers stays in memory, which saves the second look at its logits."""
+TILE = 1 << 20
+"""Numbers of a tile of a larger one, about."""
 _HEADROOM = 0.25
 """Share of the memory that was free at the start which no cache ever takes."""
 
@@ -139,8 +144,10 @@ def _lay_out(
             shapes[inside[id(parameter)]][name] = tuple(parameter.shape)
     units = [lay_out_unit(f"layer-{at:03d}", layer) for at, layer in enumerate(shapes)]
     outside = [(name, p) for name, p in matrices.items() if id(p) not in inside]
-    units += [lay_out_unit(f"end-{at}", {name: tuple(p.shape)}) for at, (name, p) in enumerate(outside)]
-    kind = SCHEMES[scheme]
+    kind, tiled = SCHEMES[scheme], _tiled_names(model)
+    for at, (name, p) in enumerate(outside):
+        tile = row_tile(p.shape[1], min(kind.tile, TILE)) if name in tiled else 0
+        units.append(lay_out_unit(f"end-{at}", {name: tuple(p.shape)}, tile=tile))
     return Layout(scheme, fingerprint(folder), kind.tile, kind.parts, tuple(units))
 
 
@@ -184,7 +191,8 @@ def _take_apart(
     for name in vectors:
         value = load(name).to(torch.float32)
         set_module_tensor_to_device(model, name, base.device, value=value, dtype=torch.float32)
-    ends = [_end(model, at, store, base) for at in range(len(layers), len(store.layout.units))]
+    outside = range(len(layers), len(store.layout.units))
+    ends = [_end(model, at, store, base) for at in outside if not store.layout.units[at].tile]
     model.tie_weights()
     for module in model.modules():
         module._buffers.update({name: b if b is None else b.to(base.device) for name, b in module._buffers.items()})
@@ -200,7 +208,36 @@ def _take_apart(
     )
     parameters = dict(model.named_parameters())
     smalls = Smalls({name: parameters[name].requires_grad_(True) for name in vectors})
-    return Streamed(store, scheme, blocks, ends, smalls, stand_ins)
+    exact = base.precision == "fp32"
+    tiled = [
+        TiledEnd(at, store, scheme, exact=exact, device=base.device) for at in outside if store.layout.units[at].tile
+    ]
+    embedding = _stand_in(model, tiled)
+    return Streamed(store, scheme, blocks, ends, tiled, embedding, smalls, stand_ins)
+
+
+def _tiled_names(model: Any) -> set[str]:
+    """Embedding and head where they are too large to be held and of a kind that can be tiled."""
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    is_plain = isinstance(embedding, nn.Embedding) and type(head) is nn.Linear and head.bias is None
+    if not is_plain or embedding.weight.numel() <= HELD_NUMBERS:
+        return set()
+    wanted = {id(embedding.weight), id(head.weight)}
+    return {name for name, p in model.named_parameters() if id(p) in wanted}
+
+
+def _stand_in(model: Any, tiled: list[TiledEnd]) -> TiledEmbedding | None:
+    """Put the tiled ends in the place of the model's own."""
+    if not tiled:
+        return None
+    ends = {end.tensor.name: end for end in tiled}
+    names = {id(p): name for name, p in model.named_parameters()}
+    before, head = model.get_input_embeddings(), model.get_output_embeddings()
+    own, outer = ends[names[id(before.weight)]], ends[names[id(head.weight)]]
+    embedding = TiledEmbedding(own, getattr(before, "embed_scale", None))
+    model.set_input_embeddings(embedding)
+    model.set_output_embeddings(TiledHead(outer))
+    return embedding
 
 
 def _end(model: Any, at: int, store: Store, base: Base) -> End:

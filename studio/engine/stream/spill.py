@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from studio.engine.stream.drive_file import DriveFile, make_file
 from studio.engine.stream.store import Store
+from studio.machine.drive_file import DriveFile, make_file
 from studio.models.store_layout import StoredTensor
 
 NAME = "gradients.bin"
@@ -19,14 +19,14 @@ class Spill:
 
     Args:
         store: its folder, pool and threads are used.
-        units: how many of its first units come here.
+        units: those that come here.
         dtype: that gradients are kept in; that of the gradients themselves, so that nothing is lost.
     """
 
-    def __init__(self, store: Store, units: int, dtype: torch.dtype) -> None:
+    def __init__(self, store: Store, units: list[int], dtype: torch.dtype) -> None:
         self._store, self._dtype = store, dtype
-        sizes = [unit.numbers * dtype.itemsize for unit in store.layout.units[:units]]
-        self._offsets = [sum(sizes[:at]) for at in range(units)]
+        sizes = [unit.numbers * dtype.itemsize * (at in units) for at, unit in enumerate(store.layout.units)]
+        self._offsets = [sum(sizes[:at]) for at in range(len(sizes))]
         self._sizes = sizes
         path = store.folder / NAME
         if not path.is_file() or path.stat().st_size != sum(sizes):
@@ -42,13 +42,23 @@ class Spill:
         give = self._store.pool.give
         self._store.traffic.write(self._file, buffer, self._offsets[at], 0, self._sizes[at], lambda: give(buffer))
 
-    def read(self, at: int) -> Spilt:
-        """Read a unit's gradients back."""
+    def keep_tile(self, at: int, first: int, end: int, gradient: torch.Tensor) -> None:
+        """Begin to write the gradient of a tile."""
+        size = (end - first) * self._dtype.itemsize
+        buffer, give = self._store.pool.take(size), self._store.pool.give
+        buffer.view(self._dtype)[: gradient.numel()].copy_(gradient.reshape(-1))
+        offset = self._offsets[at] + first * self._dtype.itemsize
+        self._store.traffic.write(self._file, buffer, offset, 0, size, lambda: give(buffer))
+
+    def read(self, at: int, first: int = 0, end: int | None = None) -> Spilt:
+        """Read a unit's gradients back, or those of one tile of it."""
         self._store.traffic.drain()
-        buffer = self._store.pool.take(self._sizes[at])
-        reading = self._store.traffic.read(self._file, buffer, [(self._offsets[at], 0, self._sizes[at])])
+        each = self._dtype.itemsize
+        size = self._sizes[at] if end is None else (end - first) * each
+        buffer = self._store.pool.take(size)
+        reading = self._store.traffic.read(self._file, buffer, [(self._offsets[at] + first * each, 0, size)])
         self._store.wait(reading)
-        return Spilt(buffer.view(self._dtype), lambda: self._store.pool.give(buffer))
+        return Spilt(buffer.view(self._dtype), first, lambda: self._store.pool.give(buffer))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -58,12 +68,13 @@ class Spill:
 class Spilt:
     """Gradients read back; call `give` when they are used up."""
 
-    def __init__(self, numbers: torch.Tensor, give: Callable[[], None]) -> None:
-        self._numbers = numbers
+    def __init__(self, numbers: torch.Tensor, first: int, give: Callable[[], None]) -> None:
+        self._numbers, self._first = numbers, first
         self.give = give
 
     def __call__(self, tensor: StoredTensor, first: int, end: int) -> torch.Tensor:
-        return self._numbers[tensor.start + first : tensor.start + end]
+        start = tensor.start - self._first
+        return self._numbers[start + first : start + end]
 
 
 def unused(folder: Path) -> None:

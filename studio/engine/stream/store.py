@@ -12,10 +12,10 @@ import torch
 from filelock import FileLock, Timeout
 
 from studio.engine.stream.buffers import Buffer, BufferPool
-from studio.engine.stream.drive_file import DriveFile
 from studio.engine.stream.traffic import Reading, Traffic
 from studio.errors import UserError
-from studio.models.store_layout import Layout
+from studio.machine.drive_file import DriveFile
+from studio.models.store_layout import PAGE, Layout, pages
 from studio.models.stored_weights import unit_path
 
 
@@ -82,6 +82,46 @@ class Store:
             places.append((self._base(at) + layout.record_offset(unit, first), start, end))
         return self.traffic.read(self._files[at], self.pool.take(end), places)
 
+    def read_span(self, at: int, first: int, end: int, *, rest: bool) -> tuple[Reading, Reading | None]:
+        """Begin to read the weights of a tile, and with `rest` what is missing to fp32."""
+        self._await_writing(at)
+        layout, file = self.layout, self._files[at]
+        weights = self.pool.take(2 * (end - first))
+        reading = self.traffic.read(file, weights, [(self._base(at) + 2 * first, 0, len(weights.memory))])
+        if not (rest and layout.parts):
+            return reading, None
+        size = layout.part_bytes(layout.parts[0], end - first)
+        offset = self._base(at) + layout.record_offset(layout.units[at], first)
+        return reading, self.traffic.read(file, self.pool.take(size), [(offset, 0, size)])
+
+    def record_part(self, buffer: Buffer, numbers: int) -> torch.Tensor:
+        """The residuals that `read_span` brought."""
+        return buffer.view(getattr(torch, self.layout.parts[0].dtype))[:numbers]
+
+    def read_numbers(self, at: int, first: int, end: int, *, rest: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Weights `first` to `end` now (a few rows), and with `rest` what is missing to fp32."""
+        self._await_writing(at)
+        weights = self._read_piece(at, 2 * first, 2 * end).view(torch.int16)
+        if not (rest and self.layout.parts):
+            return weights, None
+        part, unit = self.layout.parts[0], self.layout.units[at]
+        tile = unit.tile or self.layout.tile
+        offset = self.layout.record_offset(unit, first // tile * tile) + part.item_bytes * (first % tile)
+        kept = self._read_piece(at, offset, offset + part.item_bytes * (end - first))
+        return weights, kept.view(getattr(torch, part.dtype))
+
+    def write_span(self, at: int, first: int, buffer: Buffer) -> None:
+        """Begin to write the weights of a tile; the buffer goes back to the pool by itself."""
+        size = len(buffer.memory)
+        self.traffic.write(
+            self._files[at], buffer, self._target(at) + 2 * first, 0, size, lambda: self.pool.give(buffer)
+        )
+
+    def finish(self, at: int) -> None:
+        """All tiles of a unit are under way: it is read from the new slot, once they are there."""
+        self.traffic.drain()
+        self._working[at] = 1 - self._committed[at]
+
     def read_record(self, at: int, first: int, end: int) -> Reading:
         """Begin to read the record of a tile."""
         size = self.layout.record_bytes(end - first)
@@ -140,6 +180,15 @@ class Store:
         """What is still under way to the drive cannot be read back yet."""
         if at in self._writing:
             self.traffic.drain()
+
+    def _read_piece(self, at: int, start: int, end: int) -> torch.Tensor:
+        """Any bytes of a unit's newest slot, by way of the pages that they lie on; a copy."""
+        low, size = start // PAGE * PAGE, pages(end) - start // PAGE * PAGE
+        buffer = self.pool.take(size)
+        self.wait(self.traffic.read(self._files[at], buffer, [(self._base(at) + low, 0, size)]))
+        piece = buffer.bytes[start - low : end - low].clone()
+        self.pool.give(buffer)
+        return piece
 
     def _base(self, at: int) -> int:
         return self._working[at] * self.layout.slot_bytes(self.layout.units[at])

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from studio.engine.stream.buffers import Buffer
-from studio.engine.stream.drive_file import REQUEST_BYTES, DriveFile
+from studio.machine.drive_file import REQUEST_BYTES, DriveFile
 
 _READERS = 4
 _WRITERS = 2

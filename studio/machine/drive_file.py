@@ -1,4 +1,4 @@
-"""One file of the store: read and written at given places, past the page cache where the file system allows it."""
+"""One file for streaming: read and written at given places, past the page cache where the file system allows it."""
 
 from __future__ import annotations
 
