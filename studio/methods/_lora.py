@@ -68,10 +68,20 @@ def targeted(targets: str | list[str], shapes: Shapes) -> list[Linear]:
     return [linear for linear in shapes.linears if targets == "all-linear" or linear.name in targets]
 
 
+def _on_experts(params: LowRankParams, shapes: Shapes) -> int:
+    """Numbers of the adapters on fused experts: peft's come with "all-linear", twice the rank on the doubled half."""
+    if params.targets != "all-linear" or not shapes.experts:
+        return 0
+    hidden, wide = shapes.hidden, shapes.expert_width
+    each = 2 * (hidden + 2 * wide) + wide + hidden
+    return params.rank * shapes.expert_count * each * shapes.layers
+
+
 def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) -> Trained:
     """Two thin matrices beside each targeted layer (and DoRA's length of each output)."""
     found = targeted(params.targets, shapes)
     thin = sum(params.rank * (linear.inputs + linear.outputs) * linear.count for linear in found)
+    thin += _on_experts(params, shapes)
     lengths = sum(linear.outputs * linear.count for linear in found) if params.dora else 0
     return Trained(
         adapter=thin + lengths,

@@ -37,7 +37,8 @@ class Shapes:
         hidden, layers, heads, kv_heads, head_size, vocabulary: as the config says.
         intermediate: width of the feed-forward part that one token goes through (all its experts together).
         linears: the linear layers inside decoder layers: what "all-linear" adapters sit on and 4 bits apply to.
-        experts: numbers in fused expert weights: no linear layers to the libraries, so never adapted or quantised.
+        experts: numbers in fused expert weights: no linear layers to the libraries, so never quantised.
+        expert_count, expert_width, experts_active: experts of a layer, the width of one, how many a token goes through.
         vectors: numbers in norms and biases.
         embedding: numbers of the input embedding.
         head: numbers of the output matrix, 0 when it is the input embedding (tied).
@@ -45,6 +46,8 @@ class Shapes:
         layer_sizes: numbers in each decoder layer, first to last.
         window: tokens back that the windowed layers look, 0 for none.
         softcaps_attention: whether attention scores are capped, which no fused kernel can do.
+        softcaps_logits: whether logits are.
+        drops_attention: whether attention drops weights while training, which the CPU's fused kernel cannot do.
         kind: "llama" for gated feed-forward with RMS norm, "gemma" where that norm is scaled in fp32, "gpt" for the
             plain kind with layer norm.
         norms: norms of the hidden state in a decoder layer.
@@ -60,6 +63,9 @@ class Shapes:
     intermediate: int = 0
     linears: tuple[Linear, ...] = ()
     experts: int = 0
+    expert_count: int = 0
+    expert_width: int = 0
+    experts_active: int = 0
     vectors: int = 0
     embedding: int = 0
     head: int = 0
@@ -67,6 +73,8 @@ class Shapes:
     layer_sizes: tuple[int, ...] = ()
     window: int = 0
     softcaps_attention: bool = False
+    softcaps_logits: bool = False
+    drops_attention: bool = False
     kind: str = "llama"
     norms: int = 2
     head_norms: bool = False
@@ -136,8 +144,8 @@ def _sorted(
         shape, inner = tensors[name], found[2]
         if len(shape) < 2:
             vectors += prod(shape)
-        elif ".experts." in f".{inner}" or (inner.endswith("gate.weight") and "mlp" in inner):
-            experts += prod(shape)  # routers are parameters of their own in the library, too
+        elif ".experts." in f".{inner}":
+            experts += prod(shape)
         elif len(shape) == 2 and inner.endswith(".weight"):
             # GPT-2 stores its matrices the other way round; only the product of both is ever used of those.
             counts[inner.split(".")[-2], shape[1], shape[0]] += 1
@@ -151,7 +159,8 @@ def _dimensions(text: Mapping[str, Any]) -> dict[str, Any]:
     hidden = number(text, "hidden_size", "n_embd")
     heads = number(text, "num_attention_heads", "n_head")
     wide = number(text, "intermediate_size", "n_inner", "ffn_dim") or 4 * hidden
-    active = number(text, "num_experts_per_tok") * (number(text, "moe_intermediate_size") or wide)
+    expert, chosen = number(text, "moe_intermediate_size") or wide, number(text, "num_experts_per_tok")
+    count = number(text, "num_experts", "num_local_experts", "n_routed_experts")
     window = number(text, "sliding_window") if text.get("use_sliding_window", True) else 0
     return {
         "hidden": hidden,
@@ -160,9 +169,14 @@ def _dimensions(text: Mapping[str, Any]) -> dict[str, Any]:
         "kv_heads": number(text, "num_key_value_heads") or heads,
         "head_size": number(text, "head_dim") or (hidden // heads if heads else 0),
         "vocabulary": number(text, "vocab_size"),
-        "intermediate": active or wide,
+        "intermediate": chosen * expert if count else wide,
+        "expert_count": count,
+        "expert_width": expert if count else 0,
+        "experts_active": chosen if count else 0,
         "window": window,
         "softcaps_attention": bool(text.get("attn_logit_softcapping")),
+        "drops_attention": bool(text.get("attn_pdrop", text.get("attention_dropout"))),
+        "softcaps_logits": bool(text.get("final_logit_softcapping")),
     }
 
 

@@ -27,7 +27,6 @@ class MicroBatch:
         compute: bytes of a number in arithmetic (2 in bf16, 4 in fp32).
         stream: bytes of a number in the hidden state that layers hand on: 4 as soon as weights are kept in fp32.
         checkpointed: whether layers keep their input alone and are computed again.
-        is_fused: whether the device's attention never writes scores down.
     """
 
     tokens: int
@@ -35,7 +34,6 @@ class MicroBatch:
     compute: int
     stream: int
     checkpointed: bool = False
-    is_fused: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,10 +114,11 @@ def layer_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_train
 def logits_bytes(shapes: Shapes, batch: MicroBatch) -> float:
     """fp32 logits and log-probabilities of one chunk, and the chunk before it, which is let go of late."""
     vocabulary, chunk = max(1, shapes.vocabulary), logits_chunk(shapes)
+    each, before = (20.0, 8.0) if shapes.softcaps_logits else (8.0, 4.0)
     if batch.tokens <= chunk:
-        return 8.0 * vocabulary * batch.tokens
+        return each * vocabulary * batch.tokens
     rest = min(chunk, batch.tokens - chunk)
-    return vocabulary * max(8.0 * chunk, 4.0 * chunk + 8.0 * rest)
+    return vocabulary * max(each * chunk, before * chunk + each * rest)
 
 
 def _error_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
@@ -161,22 +160,36 @@ def _attention(shapes: Shapes, batch: MicroBatch) -> float:
     """Turned queries and keys, values, the outcome and one number a head; all scores where no fused kernel serves."""
     queries, keys = shapes.heads * shapes.head_size, shapes.kv_heads * shapes.head_size
     fused = batch.compute * (2 * queries + 2 * keys) + 4.0 * shapes.heads
-    if batch.is_fused and not shapes.softcaps_attention:
-        return fused
-    return fused + batch.longest * shapes.heads * (4.0 + 2 * batch.compute)
+    if any(linear.name in ("qkv_proj", "c_attn") for linear in shapes.linears):
+        fused += batch.compute * (queries + keys)  # values are a part of the whole product, which stays for them
+    each = 14.0 if shapes.drops_attention else 8.0 if shapes.softcaps_attention else 0.0
+    return fused + batch.longest * shapes.heads * each
 
 
 def _feed_forward(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
     """Gate, its activation and the other half, and the two last linear layers' inputs."""
     c, wide = batch.compute, shapes.intermediate
-    parts = 2 if shapes.kind == "gpt" else 3
     after = _is_adapted(shapes, trained, _AFTER_ATTENTION)
     queries = shapes.heads * shapes.head_size
-    total = float(parts * wide * c)
+    total = 3.0 * wide * c
     total += c * queries if after and c == 2 else 0
     if is_trained or _is_adapted(shapes, trained, ("down_proj", "c_proj", "fc2")):
         total += wide * c
+    if shapes.experts:
+        total += _experts(shapes, batch, is_kept=is_trained or bool(trained.adapted), is_adapted=bool(trained.adapted))
     return total
+
+
+def _experts(shapes: Shapes, batch: MicroBatch, *, is_kept: bool, is_adapted: bool) -> float:
+    """Sorted inputs and weighted outcomes of the chosen experts, and what goes into their last product.
+
+    Copies for sorting and weighing are counted as they were found on Mixtral and Qwen3, not derived.
+    """
+    if batch.compute == 2:
+        hidden, wide = 7.5, 6.0
+    else:
+        hidden, wide = (22.0, 5.2) if is_adapted else (4.0, 4.0)
+    return shapes.experts_active * (shapes.hidden * hidden + shapes.expert_width * wide * is_kept)
 
 
 def _ending(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:

@@ -70,7 +70,7 @@ def steady(
     exact = shapes.total if batch.compute == 4 else trained.exact
     quantised = min(trained.quantised, shapes.linear_numbers)
     rest = max(0, shapes.total - max(exact, 0) - quantised) if exact < shapes.total else 0
-    matrices = (shapes.linear_numbers - quantised) * exact / max(1, shapes.total)
+    matrices = (shapes.linear_numbers + shapes.experts - quantised) * exact / max(1, shapes.total)
     is_cast = batch.compute == 2
     ends = shapes.head or shapes.embedding
     gradients = 4.0 * trained.gradients

@@ -66,7 +66,7 @@ def _reach(shapes: Shapes, longest: int) -> float:
 
 def _active_experts(shapes: Shapes) -> float:
     """Numbers of the experts that one token goes through."""
-    return 3.0 * shapes.hidden * shapes.intermediate * shapes.layers if shapes.experts else 0.0
+    return 3.0 * shapes.hidden * shapes.expert_width * shapes.experts_active * shapes.layers
 
 
 def _unpacked(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
