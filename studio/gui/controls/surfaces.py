@@ -35,7 +35,8 @@ class Card(QFrame):
         outer.setSpacing(spacing)
         self.header = QHBoxLayout()
         self.header.setSpacing(CONTROL_GAP)
-        self.title = Text(title, "heading")
+        self.title = Text(title, "heading", parent=self)  # a card without a title must leave no widget without a place
+        self.title.resize(0, 0)
         if title:
             self.header.addWidget(self.title)
             self.header.addStretch(1)
