@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from studio.gui.controls import Text
+from studio.gui.controls import Elided, Text
 from studio.gui.icons import Icon
 from studio.gui.tokens import CARD_GAP, CONTROL_GAP, PAGE_MARGIN
 from studio.units import Registry
@@ -86,7 +86,8 @@ class PageWidget(QWidget):
         words.addWidget(self.title)
         self.facts_row = QHBoxLayout()
         self.facts_row.setSpacing(10)
-        self.facts = Text("", "small", "text2")
+        self.facts = Elided("", "small", "text2")
+        self.facts.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)  # as wide as its words
         self.facts_row.addWidget(self.facts)
         self.facts_row.addStretch(1)
         words.addLayout(self.facts_row)
