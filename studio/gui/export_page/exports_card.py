@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtWidgets import QHeaderView
+from PySide6.QtGui import QFontMetrics, QPainter
+from PySide6.QtWidgets import QHeaderView, QStyleOptionViewItem
 
 from studio.export.exports import Exported
 from studio.gui import figures
-from studio.gui.controls import Card, States, Table, Text
+from studio.gui.controls import Card, RowDelegate, States, Table, Text
+from studio.gui.theme import font, tokens
 
 Index = QModelIndex | QPersistentModelIndex
 _HEADS = ("File", "Size", "Check", "When")
@@ -52,6 +54,20 @@ class _Model(QAbstractTableModel):
         return file.path.name if role == Qt.ItemDataRole.ToolTipRole else None
 
 
+class _Delegate(RowDelegate):
+    """Names of files are shortened in the middle: what tells them apart stands at their end."""
+
+    def paint_text(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        if index.column() != 0:
+            super().paint_text(painter, option, index)
+            return
+        box = option.rect.adjusted(10, 0, -10, 0)
+        painter.setFont(font("body"))
+        painter.setPen(tokens().text)
+        words = QFontMetrics(font("body")).elidedText(str(index.data()), Qt.TextElideMode.ElideMiddle, box.width())
+        painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter), words)
+
+
 def verdict(file: Exported) -> str:
     """'Passed, 98.7 %', 'Failed', 'not checked'."""
     if file.has_failed:
@@ -74,6 +90,7 @@ class ExportsCard(Card):
         super().__init__("Exported so far", spacing=6)
         self._model = _Model()
         self.table = Table(self._model, name="Exported so far")
+        self.table.setItemDelegate(_Delegate(self.table))
         head = self.table.horizontalHeader()
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column, width in ((1, 90), (2, 130), (3, 110)):

@@ -32,7 +32,7 @@ from studio.project.state import RunState
 from studio.project.tuned import find_tuned
 
 _SIDE_NARROW, _SIDE_WIDTH, _SIDE_WIDE = 296, 332, 400
-_NARROW_BELOW, _WIDE_FROM, _LOW_BELOW = 1100, 1600, 740
+_NARROW_BELOW, _WIDE_FROM, _LOW_BELOW, _TALL_FROM = 1100, 1600, 740, 1000
 
 
 class ExportPage(PageWidget):
@@ -59,6 +59,7 @@ class ExportPage(PageWidget):
         self._sources: list[Source] = []
         self._wanted_run, self._made = "", ""
         self._looking: Task | None = None
+        self._has_chosen_list = False
         self._lay_out()
         self._connect()
         self._refresh()
@@ -85,6 +86,8 @@ class ExportPage(PageWidget):
         side = _SIDE_WIDE if width >= _WIDE_FROM else _SIDE_NARROW if width < _NARROW_BELOW else _SIDE_WIDTH
         self.verification.setFixedWidth(side)
         self.targets.set_compact(self.window().height() < _LOW_BELOW)
+        if not self._has_chosen_list:
+            self.all_types.setChecked(self.window().height() >= _TALL_FROM)
 
     # Laying out and wiring
 
@@ -156,6 +159,7 @@ class ExportPage(PageWidget):
         self.targets.chosen.connect(self._on_target)
         self.types.ticked.connect(self._refresh)
         self.all_types.toggled.connect(self._on_all_types)
+        self.all_types.clicked.connect(self._on_list_chosen)
         self.disk.folder_wanted.connect(self._on_folder)
         self.start.clicked.connect(self._on_start)
         self.progress.cancel_wanted.connect(self._on_cancel)
@@ -263,6 +267,9 @@ class ExportPage(PageWidget):
         size = f" About {figures.gigabytes(forecast.num_bytes)}." if forecast is not None and forecast.num_bytes else ""
         self.plain.say(f"{target.summary}{size}")
         self._refresh()
+
+    def _on_list_chosen(self) -> None:
+        self._has_chosen_list = True
 
     def _on_all_types(self, is_on: bool) -> None:
         self.types.show_all(is_on)
