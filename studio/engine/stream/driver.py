@@ -27,7 +27,7 @@ from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.schemes import Hyper, Scheme, SchemeI
 from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
-from studio.engine.stream.tiled import TiledEmbedding, TiledEnd
+from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.errors import UserError
 from studio.models.store_layout import StoredTensor
 from studio.protocol import events
@@ -51,6 +51,7 @@ class Streamed:
     ends: list[End]
     tiled: list[TiledEnd]
     embedding: TiledEmbedding | None
+    head: TiledHead | None
     smalls: Smalls
     stand_ins: dict[str, nn.Parameter]
 
@@ -176,8 +177,15 @@ class StreamDriver(Driver):
 
     def _turn(self, loop: Loop, rows: list[Rows], under_way: _Pass, trained: float) -> float:
         """Through what follows the layers, and back to their output; the step's mean loss."""
-        total = torch.zeros((), device=self._device)
-        for row, out in zip(rows, under_way.inputs.pop(), strict=True):
+        total, outs = torch.zeros((), device=self._device), under_way.inputs.pop()
+        if self.parts.head is not None and len(rows) > 1:
+            ends = [
+                partial(self.parts.blocks.finish, out, partial(_forward, loop, r))
+                for r, out in zip(rows, outs, strict=True)
+            ]
+            with self._idle_embedding():
+                self.parts.head.score_together(ends)
+        for row, out in zip(rows, outs, strict=True):
             leaf = out.requires_grad_(True)
             with self._idle_embedding():
                 loss, nll = self.parts.blocks.finish(leaf, partial(_forward, loop, row))

@@ -212,8 +212,8 @@ def _take_apart(
     tiled = [
         TiledEnd(at, store, scheme, exact=exact, device=base.device) for at in outside if store.layout.units[at].tile
     ]
-    embedding = _stand_in(model, tiled)
-    return Streamed(store, scheme, blocks, ends, tiled, embedding, smalls, stand_ins)
+    embedding, head = _stand_in(model, tiled) if tiled else (None, None)
+    return Streamed(store, scheme, blocks, ends, tiled, embedding, head, smalls, stand_ins)
 
 
 def _tiled_names(model: Any) -> set[str]:
@@ -226,18 +226,16 @@ def _tiled_names(model: Any) -> set[str]:
     return {name for name, p in model.named_parameters() if id(p) in wanted}
 
 
-def _stand_in(model: Any, tiled: list[TiledEnd]) -> TiledEmbedding | None:
+def _stand_in(model: Any, tiled: list[TiledEnd]) -> tuple[TiledEmbedding, TiledHead]:
     """Put the tiled ends in the place of the model's own."""
-    if not tiled:
-        return None
     ends = {end.tensor.name: end for end in tiled}
     names = {id(p): name for name, p in model.named_parameters()}
-    before, head = model.get_input_embeddings(), model.get_output_embeddings()
-    own, outer = ends[names[id(before.weight)]], ends[names[id(head.weight)]]
-    embedding = TiledEmbedding(own, getattr(before, "embed_scale", None))
+    before, after = model.get_input_embeddings(), model.get_output_embeddings()
+    own, outer = ends[names[id(before.weight)]], ends[names[id(after.weight)]]
+    head, embedding = TiledHead(outer), TiledEmbedding(own, getattr(before, "embed_scale", None))
     model.set_input_embeddings(embedding)
-    model.set_output_embeddings(TiledHead(outer))
-    return embedding
+    model.set_output_embeddings(head)
+    return embedding, head
 
 
 def _end(model: Any, at: int, store: Store, base: Base) -> End:

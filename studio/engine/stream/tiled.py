@@ -7,13 +7,15 @@ soon as the loss is. They pass a second time when they learn, each from logits t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from studio.engine.stream.blocks import Reached
 from studio.engine.stream.buffers import Buffer
 from studio.engine.stream.schemes import Scheme
 from studio.engine.stream.store import Store
@@ -159,6 +161,8 @@ class TiledHead(nn.Module):
         super().__init__()
         self.end = end
         self.out_features = end.vocabulary
+        self._asked: list[_Asked] | None = None
+        self._known: list[_Known] = []
 
     @property
     def weight(self) -> torch.Tensor:
@@ -172,7 +176,52 @@ class TiledHead(nn.Module):
 
     def token_nll(self, hidden: torch.Tensor, targets: torch.Tensor, softcap: float) -> torch.Tensor:
         """See `engine/token_nll.py`."""
-        return _TiledNll.apply(hidden.to(_arithmetic(hidden)), targets, softcap, self.end)
+        hidden = hidden.to(_arithmetic(hidden))
+        if self._asked is not None:
+            self._asked.append(_Asked(hidden.detach(), targets, softcap))
+            raise Reached
+        known = self._known.pop(0) if self._known else _score(self.end, [_Asked(hidden, targets, softcap)])[0]
+        return _TiledNll.apply(hidden, known, targets, softcap, self.end)
+
+    def score_together(self, forwards: Sequence[Callable[[], object]]) -> None:
+        """Have several micro-batches' losses ready before they are asked for: the head is read once for all of them.
+
+        Args:
+            forwards: each runs the model as far as its loss.
+        """
+        asked: list[_Asked] = []
+        self._asked = asked
+        try:
+            for forward in forwards:
+                with contextlib.suppress(Reached), torch.no_grad():
+                    forward()
+        finally:
+            self._asked = None
+        self._known = _score(self.end, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    hidden: torch.Tensor
+    targets: torch.Tensor
+    softcap: float
+
+
+@dataclass(frozen=True)
+class _Known:
+    nll: torch.Tensor
+    log_sums: torch.Tensor
+    gradient: torch.Tensor
+
+
+@torch.no_grad()
+def _score(end: TiledEnd, asked: list[_Asked]) -> list[_Known]:
+    """Losses and gradients of some micro-batches in one pass over the tiles."""
+    sums = [_Sums(one.hidden, one.targets, one.softcap) for one in asked]
+    for row, rows in end.tiles():
+        for one in sums:
+            one.add(row, rows.to(asked[0].hidden.dtype))
+    return [one.result() for one in sums]
 
 
 def _arithmetic(hidden: torch.Tensor) -> torch.dtype:
@@ -182,22 +231,19 @@ def _arithmetic(hidden: torch.Tensor) -> torch.dtype:
 
 class _TiledNll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, targets: torch.Tensor, softcap: float, end: TiledEnd) -> torch.Tensor:
-        sums = _Sums(hidden, targets, softcap)
-        for row, rows in end.tiles():
-            sums.add(row, rows.to(hidden.dtype))
-        nll, gradient = sums.result()
-        ctx.end = end
-        ctx.save_for_backward(hidden, targets, nll + sums.target, gradient)
-        ctx.softcap = softcap
-        return nll
+    def forward(
+        ctx: Any, hidden: torch.Tensor, known: _Known, targets: torch.Tensor, softcap: float, end: TiledEnd
+    ) -> torch.Tensor:
+        ctx.end, ctx.softcap = end, softcap
+        ctx.save_for_backward(hidden, targets, known.log_sums, known.gradient)
+        return known.nll
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden, targets, log_sums, gradient = ctx.saved_tensors
         (scale,) = grads
         ctx.end.scored.append(Scored(hidden, targets, log_sums, scale, ctx.softcap))
-        return (gradient * scale[:, None]).to(hidden.dtype), None, None, None
+        return (gradient * scale[:, None]).to(hidden.dtype), None, None, None, None
 
 
 class _Sums:
@@ -218,10 +264,10 @@ class _Sums:
         for at in range(0, len(self._targets), _POSITIONS):
             self._add(slice(at, at + _POSITIONS), row, rows)
 
-    def result(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """(negative log-likelihoods, their gradients to the hidden states)."""
-        nll = self._most + self._sum.log() - self.target
-        return nll, self._expected.div_(self._sum[:, None]).sub_(self._own)
+    def result(self) -> _Known:
+        """Negative log-likelihoods and their gradients to the hidden states."""
+        log_sums = self._most + self._sum.log()
+        return _Known(log_sums - self.target, log_sums, self._expected.div_(self._sum[:, None]).sub_(self._own))
 
     def _add(self, part: slice, row: int, rows: torch.Tensor) -> None:
         logits, slope = _logits(self._hidden[part], rows, self._softcap)

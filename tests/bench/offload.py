@@ -1,0 +1,169 @@
+"""Streamed training against its own formulas and against training in memory (rows O2 to O8 of PERFORMANCE.md).
+
+Run: `python -m tests.bench.offload [--quick] [--folder DIR]`. Each row prints one JSON line. Folder: on the drive to be
+measured; the bench measures the drive's bandwidth itself, before and in the same run. Row O1 (DeepSpeed ZeRO-Infinity)
+needs deepspeed to be installed and is told as skipped where it is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from studio.data.batches import Batch
+from studio.machine.drive import DriveSpeeds, measure_drive
+
+STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256, "I": 0.0}
+SIZES = {
+    # name: layers, hidden, ffn, heads, key-value heads, vocabulary
+    "tiny": (1, 64, 128, 4, 2, 1000),  # only to warm up
+    "small": (6, 512, 1408, 8, 4, 20000),
+    "small2x": (12, 512, 1408, 8, 4, 20000),
+    "m280": (20, 1024, 2816, 16, 8, 32000),
+}
+LENGTH = 256
+
+
+def main() -> None:
+    """All rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a model of 30 million numbers in place of 280")
+    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--steps", type=int, default=4)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        speeds = measure_drive(folder)
+        tell("drive", read=speeds.read, write=speeds.write, both=speeds.both, direct=speeds.is_direct)
+        size = "small" if options.quick else "m280"
+        resident = side(folder, size, {"key": "full"}, steps=options.steps)
+        for scheme in "DE" if options.quick else STATE_BYTES:
+            compare(folder, size, scheme, options.steps, speeds, resident)
+        accumulate(folder, size, options.steps)
+        flat(folder, options.steps)
+    if importlib.util.find_spec("deepspeed") is None:
+        tell("O1", skipped="deepspeed is not installed")
+
+
+def compare(folder: Path, size: str, scheme: str, steps: int, speeds: DriveSpeeds, resident: dict[str, Any]) -> None:
+    """Bytes against the formula, time against the floor, memory against the weights, losses against memory."""
+    found = side(folder, size, streamed(scheme), steps=steps)
+    numbers, state = found["numbers"], STATE_BYTES[scheme]
+    moved = (found["read"] + found["written"]) / steps
+    floor = speeds.seconds(found["read"] / steps, found["written"] / steps)
+    seconds, compute = middle(found), middle(resident)
+    tell(
+        f"O2-O5 {scheme}",
+        model=size,
+        numbers=numbers,
+        bytes_to_formula=moved / (numbers * (6 + 2 * state)),
+        system_to_own_bytes=(found["system_read"] + found["system_written"]) / max(1, moved * steps),
+        peak_to_weights=found["peak"] / (2 * numbers),
+        resident_peak_to_weights=resident["peak"] / (2 * numbers),
+        step_seconds=seconds,
+        drive_floor_seconds=floor,
+        resident_step_seconds=compute,
+        step_to_floor=seconds / max(floor, compute),
+        waited_share=found["waited"] / sum(found["seconds"]),
+        loss_gap=max(abs(a - b) for a, b in zip(found["losses"], resident["losses"], strict=True)),
+    )
+
+
+def accumulate(folder: Path, size: str, steps: int) -> None:
+    """Eight micro-batches read the weights as often as one."""
+    one, eight = (side(folder, size, streamed("D"), steps=2, accumulation=n) for n in (1, 8))
+    tell("O6", eight_to_one_bytes=(eight["read"] + eight["written"]) / (one["read"] + one["written"]), steps=steps)
+
+
+def flat(folder: Path, steps: int) -> None:
+    """Twice the layers take the same memory, inputs of the layers aside."""
+    once, twice = (side(folder, size, streamed("E"), steps=steps) for size in ("small", "small2x"))
+    inputs = 6 * LENGTH * 512 * 4
+    tell("O2 flat", once=once["peak"], twice=twice["peak"], ratio=(twice["peak"] - inputs) / once["peak"])
+
+
+def streamed(scheme: str) -> dict[str, Any]:
+    """With nothing kept in memory and no second pass for clipping."""
+    return {"key": "ssd_offload", "scheme": scheme, "clipping": "layer", "cache_gb": 0}
+
+
+def side(folder: Path, size: str, method: dict[str, Any], *, steps: int, accumulation: int = 1) -> dict[str, Any]:
+    """Train in a process of its own and return what it measured."""
+    model = make_model(folder / size, size)
+    wanted = {
+        "folder": str(folder / "side"),
+        "model": str(model),
+        "method": method,
+        "rows": 1,
+        "length": LENGTH,
+        "vocabulary": SIZES[size][5],
+        "train": {"steps": steps, "accumulation": accumulation, "precision": "bf16", "learning_rate": 1e-4},
+    }
+    tiny = make_model(folder / "tiny", "tiny")
+    warm = {**wanted, "model": str(tiny), "folder": str(folder / "warm"), "vocabulary": SIZES["tiny"][5]}
+    wanted["warm"] = {**warm, "train": {**wanted["train"], "steps": 1}}
+    for name in ("side", "warm"):
+        (folder / name).mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "tests.bench.sides.streamed", json.dumps(wanted)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def make_model(folder: Path, size: str) -> Path:
+    """A random Llama in bf16, made once."""
+    if (folder / "config.json").is_file():
+        return folder
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    layers, hidden, ffn, heads, kv_heads, vocabulary = SIZES[size]
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        intermediate_size=ffn,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        tie_word_embeddings=True,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def token_batches(rows: int, length: int, vocabulary: int) -> Iterator[Batch]:
+    """Endless random rows, the same for every side."""
+    draw = np.random.default_rng(3)
+    while True:
+        ids = draw.integers(4, vocabulary, (rows, length), dtype=np.int64)
+        labels = ids.copy()
+        labels[:, 0] = -100
+        positions = np.tile(np.arange(length, dtype=np.int64), (rows, 1))
+        yield Batch(ids, labels, positions, np.ones_like(ids, dtype=bool), False, ids.size, rows * (length - 1), ())
+
+
+def middle(found: dict[str, Any]) -> float:
+    """The median step; the first one, which warms up, left out."""
+    return statistics.median(found["seconds"][1:])
+
+
+def tell(row: str, **values: Any) -> None:
+    """One JSON line."""
+    print(json.dumps({"id": row, **values}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""One training side in a process of its own: streamed or resident steps on a random model, measured from outside torch.
+
+Prints one JSON object: seconds and losses of each step, bytes by the engine's own count and by the system's, and the
+peak of anonymous memory beyond what the process held once everything had been imported and warmed up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from studio.engine.checkpoint import Checkpoints
+from studio.engine.device import make_accelerator
+from studio.engine.lm_loss import LmLoss
+from studio.engine.loop import Loop, Plan
+from studio.engine.memory import MemorySampler
+from studio.engine.prepared import Base
+from studio.methods import METHODS
+from studio.models.facts import read_facts
+from studio.protocol import events
+from studio.spec.check import resolve
+from studio.spec.run_spec import RunSpec
+
+
+def main() -> None:
+    """Run what the JSON argument says."""
+    print(json.dumps(run(json.loads(sys.argv[1]))))
+
+
+def run(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Train on `rows` x `length` tokens a micro-batch; with `warm`, a small run of the same kind comes first."""
+    folder, model = Path(wanted["folder"]), Path(wanted["model"])
+    spec = resolve(
+        RunSpec.model_validate(
+            {
+                "model": {"source": str(model)},
+                "data": {"path": str(folder)},
+                "method": wanted["method"],
+                "train": {**wanted["train"], "device": "cpu", "samples": 0, "schedule": "constant"},
+            }
+        )
+    )
+    accelerator = make_accelerator("cpu", spec.train.precision)
+    if "warm" in wanted:
+        run(wanted["warm"])
+        ctypes.CDLL(None).malloc_trim(0)
+    idle = _anonymous()
+    with Peak() as peak:
+        base = Base(
+            folder=model,
+            name="bench",
+            device=accelerator.device,
+            precision=spec.train.precision,
+            seed=0,
+            activation_checkpointing=False,
+            workspace=folder / "store",
+        )
+        prepared = METHODS.get(spec.method.key).prepare(base, spec.method)
+        heard: list[events.Event] = []
+        loop = Loop(_plan(spec, prepared, folder, wanted), accelerator, heard.append, list)
+        started = psutil.Process().io_counters()
+        store = getattr(loop.driver, "store", None)
+        before = (store.traffic.counts.read, store.traffic.counts.written) if store else (0, 0)
+        loop.run()
+        counts = store.traffic.counts if store else None
+    ended = psutil.Process().io_counters()
+    steps = [event for event in heard if isinstance(event, events.Step)]
+    prepared.close()
+    return {
+        "losses": [step.loss for step in steps],
+        "seconds": [step.seconds for step in steps],
+        "read": counts.read - before[0] if counts else 0,
+        "written": counts.written - before[1] if counts else 0,
+        "waited": counts.waited if counts else 0.0,
+        "system_read": ended.read_bytes - started.read_bytes,
+        "system_written": ended.write_bytes - started.write_bytes,
+        "direct": bool(store and store.is_direct),
+        "idle": idle,
+        "peak": peak.bytes - idle,
+        "numbers": read_facts(model).num_parameters,
+    }
+
+
+def _plan(spec: RunSpec, prepared: Any, folder: Path, wanted: dict[str, Any]) -> Plan:
+    from tests.bench.offload import token_batches
+
+    return Plan(
+        spec=spec,
+        prepared=prepared,
+        loss=LmLoss(prepared.model, lambda nll: nll),
+        batches=lambda start: token_batches(wanted["rows"], wanted["length"], wanted["vocabulary"]),
+        heldout=[],
+        total_steps=spec.train.steps,
+        checkpoints=Checkpoints(folder / "checkpoints", keep=1),
+        samples=list,
+        memory=MemorySampler(_ignore, baseline_ram=0),
+        facts=read_facts(Path(wanted["model"])),
+    )
+
+
+class Peak:
+    """Watches anonymous memory while it is entered."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.005):
+            self.bytes = max(self.bytes, _anonymous())
+
+
+def _anonymous() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("this system does not tell anonymous memory")
+
+
+def _ignore(event: events.Event) -> None:
+    """Nobody listens."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""A streamed run's memory is that of its largest layer, however many there are; measured in processes of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench import offload
+
+pytestmark = pytest.mark.slow
+
+
+def test_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times the layers; what is allowed beyond are their kept inputs and what allocators leave."""
+    sizes = {f"l{layers}": (layers, 512, 1408, 8, 4, 4000) for layers in (4, 16)}
+    monkeypatch.setattr(offload, "SIZES", {**offload.SIZES, **sizes})
+    few, many = (offload.side(tmp_path, size, offload.streamed("E"), steps=2) for size in sizes)
+    inputs = 12 * offload.LENGTH * 512 * 4
+    layer = 2 * (2 * 512 * 512 + 2 * 256 * 512 + 3 * 512 * 1408)
+    assert many["peak"] - few["peak"] <= inputs + 2 * layer + (10 << 20)
+
+
+def test_bytes_are_those_of_the_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own counts within 2 %, and the system's say the same where the page cache is passed by."""
+    monkeypatch.setitem(offload.SIZES, "deep", (12, 512, 1408, 8, 4, 1000))
+    found = offload.side(tmp_path, "deep", offload.streamed("D"), steps=3)
+    moved = found["read"] + found["written"]
+    assert moved <= 1.02 * 3 * found["numbers"] * (6 + 2 * 6)
+    assert moved >= 0.85 * 3 * found["numbers"] * (6 + 2 * 6)
+    if found["direct"]:
+        assert found["system_written"] == pytest.approx(found["written"], rel=0.1)
