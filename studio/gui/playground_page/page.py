@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout
 
@@ -31,6 +32,7 @@ from studio.spec.sampling import Sampling
 
 _DRAWER_BELOW, _WIDE_FROM = 1100, 1600
 _SIDE_WIDTH, _SIDE_WIDE = 236, 320
+_SETTLE_MS = 150
 
 
 class PlaygroundPage(PageWidget):
@@ -57,6 +59,10 @@ class PlaygroundPage(PageWidget):
         self.sampling = SamplingCard()
         self.corrections = CorrectionFlow(context, self.chat, self.tuned, self)
         self.history = History(context, self.recent, self._on_conversation, self)
+        self._settling = QTimer(self)  # who only passes by starts no process
+        self._settling.setSingleShot(True)
+        self._settling.setInterval(_SETTLE_MS)
+        self._settling.timeout.connect(self.models.load)
         self._lay_out()
         self._connect()
         self._on_project()
@@ -88,6 +94,7 @@ class PlaygroundPage(PageWidget):
         """End both processes; the words stay."""
         if self._is_shown:
             self._is_shown = False
+            self._settling.stop()
             self.chat.stop()
             self.models.unload()
 
@@ -196,7 +203,7 @@ class PlaygroundPage(PageWidget):
         is_new = had is None and self.models.source is not None
         if self._is_shown and (self._is_to_load or is_new):
             self._is_to_load = False
-            self.models.load()
+            self._settling.start()
         self._refresh()
 
     def _on_not_found(self, error: Exception) -> None:
@@ -264,11 +271,13 @@ class PlaygroundPage(PageWidget):
             self._look()
 
     def _on_facts(self) -> None:
-        if self._is_shown and self.chat.sides[BASE].state in ("off", "ended") and not self._is_looking:
+        is_coming = self._is_looking or self._settling.isActive()
+        if self._is_shown and self.chat.sides[BASE].state in ("off", "ended") and not is_coming:
             self.models.load_base()
         self._name_columns()
 
     def _on_project(self) -> None:
+        self._settling.stop()
         self.models.unload()
         self.models.sources, self.models.source, self.models.stop = [], None, None
         project = self.context.session.project
