@@ -59,6 +59,7 @@ class Prepared:
         parameters: what the optimizer sees, by name; None for all of the model's that have `requires_grad`.
         saves_each_step: True where what is trained lies on the drive, so that a checkpoint costs next to nothing and
             the one before it is gone with the next step.
+        answers_slowly: whether each token of an answer reads the model from the drive, so that samples are left out.
         close: lets go of files and threads when the run has ended, however it ended.
     """
 
@@ -69,6 +70,7 @@ class Prepared:
     parameters: dict[str, nn.Parameter] | None = None
     saves_each_step: bool = False
     close: Callable[[], None] = lambda: None
+    answers_slowly: bool = False
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Trained parameters by name."""

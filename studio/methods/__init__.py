@@ -43,6 +43,8 @@ class Trained:
         keeps_inputs: whether an adapter keeps its layer's input (MiSS keeps a narrow sum of it).
         norms: whether the norms of trained layers are trained as well; that brings their outcome to fp32.
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
+        stored_bytes: kept on the drive while it trains, beside what any run leaves there.
+        read_bytes, written_bytes: of the drive, in one optimizer step.
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
         backward: False where no gradients are computed at all (MeZO).
         forwards: forward passes a micro-batch.
@@ -65,6 +67,9 @@ class Trained:
     norms: bool = True
     extra_bytes: int = 0
     scratch_bytes: int = 0
+    stored_bytes: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
     backward: bool = True
     forwards: float = 1.0
 

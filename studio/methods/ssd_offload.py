@@ -54,9 +54,19 @@ def _problems(params: SsdOffloadParams, facts: ModelFacts | None) -> list[Proble
     return found
 
 
+_STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256, "I": 0.0}
+"""Of residual and memories on the drive for each number, beside two for the weight."""
+_HELD_NUMBERS = 1 << 23
+"""A larger embedding stays on the drive, too."""
+_BUFFER_BYTES = 100_000_000
+"""Records and gradients on their way, at their most."""
+
+
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
-    widest = max(shapes.layer_sizes, default=0)
+    widest, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
     ends = shapes.embedding + shapes.head
+    ends = ends if shapes.embedding <= _HELD_NUMBERS else 0
+    spilt = 2 * shapes.total if params.clipping == "exact" else 0  # 16 bits; twice that with several micro-batches
     held = min(shapes.total, 3 * widest + ends)
     return Trained(
         weights=held,
@@ -65,6 +75,10 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         state=0,
         ends=True,
         layers=min(1, shapes.layers),
+        extra_bytes=min(_BUFFER_BYTES, int(6 * each * widest)),
+        stored_bytes=int(2 * each * shapes.total) + spilt,
+        read_bytes=int((2 + each) * shapes.total) + 2 * spilt,
+        written_bytes=int(each * shapes.total) + spilt,
     )
 
 

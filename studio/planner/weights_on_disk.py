@@ -10,6 +10,8 @@ from studio.spec.run_spec import RunSpec
 
 def run_disk_bytes(spec: RunSpec, facts: ModelFacts, trained: Trained) -> int:
     """All of it, at the fullest moment."""
+    if trained.stored_bytes:  # the store is the checkpoint
+        return trained.stored_bytes + facts.weight_bytes
     state = OPTIMIZERS.get(spec.optimizer.key).state_bytes * (trained.state + trained.parked)
     if trained.adapter:
         weights, result = 4.0 * trained.adapter, 4.0 * trained.adapter

@@ -184,7 +184,7 @@ class _Session:
             neftune_alpha=spec.train.neftune_alpha,
         )
         self._tell_layout(loss)
-        prompts = held_out_questions(self.parts, data, spec.train.samples)
+        prompts = held_out_questions(self.parts, data, 0 if prepared.answers_slowly else spec.train.samples)
         share = {"rank": self.accelerator.process_index, "world": self.accelerator.num_processes}
         plan = Plan(
             spec=spec,

@@ -35,6 +35,8 @@ HELD_NUMBERS = 1 << 23
 """An embedding of up to so many numbers stays in memory, which saves the second look at its logits."""
 TILE = 1 << 20
 """Numbers of a tile of a larger one, about."""
+_PATIENCE_BYTES = 1_000_000_000
+"""Read for each token, this makes an answer take minutes."""
 _HEADROOM = 0.25
 """Share of the memory that was free at the start which no cache ever takes."""
 
@@ -77,6 +79,7 @@ def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes
         parameters=parts.stand_ins,
         saves_each_step=True,
         close=driver.close,
+        answers_slowly=_uncached_bytes(store, len(layers)) > _PATIENCE_BYTES,
     )
 
 
@@ -163,6 +166,11 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers
         room = int(psutil.virtual_memory().available * (1 - _HEADROOM)) // 2
     cached = _cached(layout, room, layers)
     return Store(folder, layout, slots, cached=cached, pinned=base.device.type == "cuda")
+
+
+def _uncached_bytes(store: Store, layers: int) -> int:
+    """What a forward pass reads from the drive, each time."""
+    return sum(unit.weight_bytes for at, unit in enumerate(store.layout.units[:layers]) if at not in store.cached)
 
 
 def _cached(layout: Layout, room: int, layers: int) -> set[int]:

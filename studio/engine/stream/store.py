@@ -30,6 +30,7 @@ class Store:
         pinned: whether buffers are registered with the card.
 
     Attributes:
+        cached: see above.
         is_direct: whether the page cache is passed by.
     """
 
@@ -46,7 +47,7 @@ class Store:
         self._files = [DriveFile(unit_path(folder, unit)) for unit in layout.units]
         self.is_direct = all(file.is_direct for file in self._files)
         self._committed, self._working = list(slots), list(slots)
-        self._cached = cached
+        self.cached = cached
         self._kept: dict[int, Buffer] = {}
         self._writing: set[int] = set()
 
@@ -65,7 +66,7 @@ class Store:
 
     def release(self, at: int, buffer: Buffer) -> None:
         """A unit's weights are not needed for now; cached ones stay."""
-        if at in self._cached:
+        if at in self.cached:
             self._kept[at] = buffer
         else:
             self.pool.give(buffer)
