@@ -48,6 +48,37 @@ def test_exact_scheme_is_full_fine_tuning_bit_for_bit(tmp_path: Path) -> None:
     assert_same_result(memory, drive)
 
 
+class _AwayFromZero(torch.autograd.Function):
+    """fp32 to bf16 with halves away from zero, as weights are kept on the drive (torch takes the even one)."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor) -> torch.Tensor:
+        return (weight.view(torch.int32) + (1 << 15) >> 16).to(torch.int16).view(torch.bfloat16)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+        return grads[0].float()
+
+
+@pytest.mark.slow
+def test_exact_scheme_in_bf16_is_full_fine_tuning_with_its_rounding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model in memory rounds its fp32 weights as the store does; then all bits agree, over 100 steps."""
+    settings = {"steps": 100, "eval_every": 100, "precision": "bf16"}
+    heard = train_here(drive := make_run(tmp_path, method=_streamed(), name="drive", **settings))
+
+    def forward(self: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        if not torch.is_autocast_enabled("cpu"):  # the proofs before training
+            return torch.nn.functional.linear(x, self.weight, self.bias)
+        return torch.nn.functional.linear(x, _AwayFromZero.apply(self.weight), self.bias)
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", forward)
+    memory = make_run(tmp_path, method={"key": "full"}, name="memory", **settings)
+    assert losses(train_here(memory)) == losses(heard)
+    assert_same_result(memory, drive)
+
+
 @pytest.mark.parametrize("family", ["qwen2", "qwen3", "mistral", "gemma2", "gemma3", "phi3"])
 def test_families(family: str, tmp_path: Path) -> None:
     """Tied ends, windows by layer, biases, capped scores: all as in memory."""
@@ -222,3 +253,10 @@ def test_a_checkpoint_is_read_and_exported_straight_from_the_store(tmp_path: Pat
     assert all(torch.equal(tensors.load(name), result.load(name)) for name in tensors.headers)
     state = load_tuned(base, weights, dtype="float32").state_dict()
     assert all(torch.equal(state[name], result.load(name)) for name in result.headers)
+
+
+def test_a_slow_drive_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(create, "_JUDGED_BYTES", 0)
+    monkeypatch.setattr(create, "_SLOW", 1e15)
+    _, heard = _untied(tmp_path, steps=1)
+    assert any(isinstance(event, events.Notice) and "a second" in event.text for event in heard)

@@ -22,6 +22,7 @@ from studio.engine.driver import Driver
 from studio.engine.stream.blocks import Blocks, Call
 from studio.engine.stream.chance import Chance
 from studio.engine.stream.clipping import Clip, Clipping
+from studio.engine.stream.create import Made
 from studio.engine.stream.learner import Gradient, Group, Learner, Lesson, at_rate
 from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.schemes import Hyper, Scheme, SchemeI
@@ -31,6 +32,7 @@ from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.errors import UserError
 from studio.models.store_layout import StoredTensor
 from studio.protocol import events
+from studio.sizes import human_bytes
 
 if TYPE_CHECKING:
     from studio.engine.loop import Loop
@@ -75,10 +77,14 @@ class StreamDriver(Driver):
         clipping: see `clipping.py`.
         device: where it computes.
         seed: of what is rounded at random.
+        made: how the making of the store went, where it was made just now.
     """
 
-    def __init__(self, parts: Streamed, *, clipping: Clipping, device: torch.device, seed: int) -> None:
+    def __init__(
+        self, parts: Streamed, *, clipping: Clipping, device: torch.device, seed: int, made: Made | None = None
+    ) -> None:
         self.parts, self.store = parts, parts.store
+        self._made = made
         self._learner = Learner(parts.store, parts.scheme, device=device, seed=seed)
         self._device, self._clipping = device, clipping
         self._groups: dict[str, Group] = {}
@@ -106,6 +112,8 @@ class StreamDriver(Driver):
         self._checkpoints = loop.plan.checkpoints.folder
         for notice in _notices(loop, self.store):
             loop.emit(notice)
+        if self._made is not None and self._made.is_slow:
+            loop.emit(_slow(self._made))
 
     def before_step(self, number: int, rows: list[Rows]) -> None:
         """Once the step before is in a complete checkpoint, its old slots are free."""
@@ -357,6 +365,14 @@ def _norm(gradient: torch.Tensor) -> torch.Tensor:
 
 def _total(norms: list[torch.Tensor]) -> torch.Tensor:
     return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def _slow(made: Made) -> events.Notice:
+    return events.Notice(
+        severity="warning",
+        text=f"This drive writes {human_bytes(made.rate)} a second, which no SSD at hand does: each step will wait.",
+        hint="Put the project on an NVMe drive inside this computer; not on a network or a rotating one.",
+    )
 
 
 def _notices(loop: Loop, store: Store) -> list[events.Notice]:

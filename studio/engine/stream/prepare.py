@@ -57,12 +57,13 @@ def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes
     load = _loader(base.folder)
     matrices, vectors = _sorted(model, layers, base.folder)
     folder = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-store-"))
+    made = None
     if base.resume is None:
-        make_store(folder, _lay_out(model, layers, matrices, scheme, base.folder), load)
+        made = make_store(folder, _lay_out(model, layers, matrices, scheme, base.folder), load)
     store = _open(folder, base, scheme, cache_bytes, len(layers))
     parts = _take_apart(model, layers, store, vectors, load, base)
     torch.manual_seed(base.seed)
-    driver = StreamDriver(parts, clipping=clipping, device=base.device, seed=base.seed)
+    driver = StreamDriver(parts, clipping=clipping, device=base.device, seed=base.seed, made=made)
 
     def save(target: Path, is_final: bool) -> None:
         slots = store.flush()
