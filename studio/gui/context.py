@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -33,14 +34,32 @@ class Shell(Protocol):
         """Tell something in passing."""
 
 
+@dataclass(frozen=True)
+class Activity:
+    """What a page does in the background, for the strip.
+
+    Attributes:
+        page: a click leads there.
+        words, detail: what, and which.
+        share: how far, None where it is not known.
+    """
+
+    page: str
+    words: str
+    detail: str = ""
+    share: float | None = None
+
+
 class Context(QObject):
     """Given to every page.
 
     Signals:
         preferences_changed(): `preferences` are others.
+        activity_changed(): what a page does in the background is further on, or over.
     """
 
     preferences_changed = Signal()
+    activity_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -50,6 +69,7 @@ class Context(QObject):
         self.session = Session(self.tasks, self)
         self.machine = MachineWatch(self.tasks, self)
         self.shell: Shell | None = None
+        self.activity: Activity | None = None
 
     def navigate(self, page: str, **arguments: object) -> None:
         """Lead to a page."""
@@ -70,6 +90,11 @@ class Context(QObject):
         """Tell something in passing; it goes away by itself."""
         assert self.shell is not None
         self.shell.show_toast(text, detail, tone, action)
+
+    def show_activity(self, activity: Activity | None) -> None:
+        """Tell the strip what is being done in the background; None when it is over."""
+        self.activity = activity
+        self.activity_changed.emit()
 
     def set_preferences(self, preferences: Preferences) -> None:
         """Keep other preferences, and let them take effect.

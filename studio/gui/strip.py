@@ -122,10 +122,10 @@ class Strip(QWidget):
     """The strip.
 
     Signals:
-        job_clicked()
+        job_clicked(str): the page that shows what is running.
     """
 
-    job_clicked = Signal()
+    job_clicked = Signal(str)
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -150,7 +150,8 @@ class Strip(QWidget):
         painter.fillRect(QRectF(0, 0, self.width(), 1), tokens().border)
 
     def _connect(self) -> None:
-        self._job.clicked.connect(self.job_clicked)
+        self._job.clicked.connect(self._on_click)
+        self._context.activity_changed.connect(self._on_job)
         self._context.machine.changed.connect(self._on_machine)
         self._context.preferences_changed.connect(self._on_preferences)
         self._context.session.live_changed.connect(self._on_live)
@@ -164,13 +165,27 @@ class Strip(QWidget):
     def _on_job(self) -> None:
         live = self._context.session.live
         if live is None or live.has_ended:
-            self._job.say("Nothing is running", is_running=False)
+            self._show_activity()
         elif live.total and live.step:
             step = f"step {figures.count(live.step)} of {figures.count(live.total)}"
             left = f"{figures.duration(live.seconds_left)} left" if live.seconds_left == live.seconds_left else ""
             self._job.say(f"Training {live.title}", step, live.share, left, is_running=True)
         else:
             self._job.say(live.title, live.phase, is_running=True)
+
+    def _show_activity(self) -> None:
+        """What a page does in the background; training, which takes the machine, comes before it."""
+        activity = self._context.activity
+        if activity is None:
+            self._job.say("Nothing is running", is_running=False)
+        else:
+            share = "" if activity.share is None else figures.share(activity.share)
+            self._job.say(activity.words, activity.detail, activity.share, share, is_running=True)
+
+    def _on_click(self) -> None:
+        live, activity = self._context.session.live, self._context.activity
+        is_training = live is not None and not live.has_ended
+        self.job_clicked.emit("train" if is_training or activity is None else activity.page)
 
     def _on_machine(self) -> None:
         now = self._context.machine.resources

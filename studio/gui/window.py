@@ -223,7 +223,7 @@ class Window(QWidget):
         self.rail.page_chosen.connect(self.show_page)
         self.rail.palette_wanted.connect(self.palette_view.open)
         self.rail.projects_wanted.connect(lambda: self.projects_menu.open_at(self.rail.switcher))
-        self.strip.job_clicked.connect(lambda: self.show_page("train"))
+        self.strip.job_clicked.connect(self.show_page)
         self.faults.told.connect(lambda text, hint: self.show_toast(text, hint, "danger", None))
         self.context.tasks.faulted.connect(self.faults.take)
         self.context.session.disturbed.connect(lambda text, hint: self.show_toast(text, hint, "warn", None))

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from studio.errors import UserError
-from studio.gui.context import Context
+from studio.gui.context import Activity, Context
 from studio.gui.dropping import recognise
 from studio.gui.window import Window
 from studio.project.folder import Project
@@ -144,3 +144,17 @@ def test_two_windows_on_one_project_both_see_the_run(
     finally:
         second.session.close()
         second.tasks.close()
+
+
+def test_the_strip_shows_what_a_page_does_and_leads_there(
+    window: Window, qtbot: QtBot, starter_project: Project
+) -> None:
+    window.open_project(starter_project.folder)
+    job = window.strip._job
+    assert job.accessibleName() == "Nothing is running"
+    window.context.show_activity(Activity("export", "Writing", "voice-Q8_0.gguf", 0.5))
+    assert job.accessibleName() == "Writing, voice-Q8_0.gguf, 50 %"
+    qtbot.mouseClick(job, Qt.MouseButton.LeftButton)
+    assert window.page_key == "export"
+    window.context.show_activity(None)
+    assert job.accessibleName() == "Nothing is running"

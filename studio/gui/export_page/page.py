@@ -12,7 +12,7 @@ from studio.export.exports import Exported, list_exports
 from studio.export.forecast import Survey, survey
 from studio.export.target import TARGETS
 from studio.gui import figures
-from studio.gui.context import Context
+from studio.gui.context import Activity, Context
 from studio.gui.controls import Button, Card, Check, Choice, EmptyState, ErrorState, Hairline, States, Text
 from studio.gui.export_page.disk_card import DiskCard
 from studio.gui.export_page.export_run import ExportRun
@@ -331,9 +331,13 @@ class ExportPage(PageWidget):
     def _on_progress(self) -> None:
         if self.run is not None:
             self.progress.show_run(self.run)
+            current = self.run.current
+            name = current.path.name if current is not None else ""
+            self.context.show_activity(Activity("export", self.run.phase.split(" ")[0], name, self.run.share))
 
     def _on_ended(self, files: list[dict[str, Any]], error: Exception | None) -> None:
         run, self.run = self.run, None
+        self.context.show_activity(None)
         self.types.lock(False)
         if run is not None:
             for notice in run.notices:
