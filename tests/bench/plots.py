@@ -7,6 +7,7 @@ asserted: a shared machine has moments of its own.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -58,14 +59,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--json", action="store_true", help="one JSON array of the rows")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         os.environ["TUNESMITH_HOME"] = str(Path(name) / "user")
         application = make_application(["bench"])
         table = Table("what", "figure", "target", title="Train page")
-        for row in _measure(application, Path(name), options):
+        rows = _measure(application, Path(name), options)
+        for row in rows:
             table.add_row(*row)
-        Console().print(table)
+        if options.json:
+            print(json.dumps(rows))
+        else:
+            Console().print(table)
 
 
 def _measure(application: QApplication, folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:

@@ -13,8 +13,11 @@ from studio.gui.home_page.page import HomePage
 from studio.gui.window import Window
 from studio.project.demo import example
 from studio.project.folder import Project
+from studio.project.follow import wait_for_end
+from studio.project.journal import CommandLog
 from studio.project.overview import overview
 from studio.project.recent import forget_project, recent_projects, remember_project
+from studio.protocol import commands
 from studio.spec.places import STARTER
 from tests.gui.samples import STARTER_ROWS
 
@@ -93,3 +96,18 @@ def test_a_list_that_was_damaged_is_an_empty_one(fresh_home: Path) -> None:
     (fresh_home / "config").mkdir(parents=True)
     (fresh_home / "config" / "recent.json").write_text('[{"folder": 3}]', encoding="utf-8")
     assert recent_projects() == []
+
+
+def test_one_press_trains_the_starter(
+    home: HomePage, window: Window, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    qtbot.mouseClick(home.try_it.start_button, Qt.MouseButton.LeftButton)
+    assert window.page_key == "train"
+    session = window.context.session
+    qtbot.waitUntil(lambda: session.live is not None and session.live.step > 0, timeout=120_000)
+    live = session.live
+    assert live is not None
+    assert live.total > 100
+    CommandLog(live.run.commands_path).append(commands.Stop())
+    wait_for_end(live.run)
