@@ -81,6 +81,7 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         "system_read": ended.read_bytes - started.read_bytes,
         "system_written": ended.write_bytes - started.write_bytes,
         "direct": bool(store and store.is_direct),
+        "buffers": store.pool.held_bytes if store else 0,
         "idle": idle,
         "peak": peak.bytes - idle,
         "numbers": read_facts(model).num_parameters,
