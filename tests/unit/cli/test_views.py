@@ -7,8 +7,8 @@ import io
 from rich.console import Console
 
 from studio.cli.following import describe
-from studio.project.pace import Pace
 from studio.cli.views import LiveView, PlainView, amount_of, make_view
+from studio.project.pace import Pace
 from studio.project.state import RunState
 from studio.protocol import events
 
