@@ -29,7 +29,7 @@ from studio.engine.rescue import Rescue
 from studio.engine.rows import Rows, lay_out
 from studio.engine.saving import save_with_patience
 from studio.engine.schedule import factor
-from studio.errors import UserError
+from studio.errors import Cancelled, UserError
 from studio.models.facts import ModelFacts
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
@@ -143,7 +143,12 @@ class Loop:
         if self.progress.step == 0:
             self._evaluate(at_start=True)
         while self.progress.step < self.plan.total_steps:
-            self._step(batches)
+            try:
+                self._step(batches)
+            except Cancelled:  # told to end while it waited for rows that are still being read
+                if not self.progress.step:
+                    raise
+                return self._end(self._wish() or "stopped")
             if self._is_due(self.train.eval_every) and self._evaluate():
                 return self._end("early_stop")
             wish = self._wish()

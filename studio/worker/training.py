@@ -25,7 +25,7 @@ from studio.engine.memory import MemorySampler
 from studio.engine.out_of_memory import cap_memory, is_out_of_memory, let_go, ran_out
 from studio.engine.prepared import Base, Prepared
 from studio.engine.samples import answer_all
-from studio.errors import UserError
+from studio.errors import Cancelled, UserError
 from studio.methods import METHODS
 from studio.models.companions import copy_companions
 from studio.models.facts import read_facts
@@ -83,12 +83,21 @@ class _Session:
         cap_memory(self.accelerator.device, self.spec.train.memory_share)
         self.checkpoints = Checkpoints(run.checkpoints_dir, keep=self.spec.train.keep_checkpoints)
         self.checkpoint = self.checkpoints.newest() if resume else None
-        start = Progress.load(self.checkpoint / "state.json").step if self.checkpoint else 0
-        self._say_hello(start)
+        self.start = Progress.load(self.checkpoint / "state.json").step if self.checkpoint else 0
+        self._heard_while_reading: list[commands.Command] = []
+        self._say_hello(self.start)
 
     def train(self, memory: MemorySampler) -> events.Done:
         """Prepare everything, run the loop, keep the result."""
         self._check_base()
+        try:
+            return self._train(memory)
+        except Cancelled:  # before the first step: nothing is there to be saved
+            if not any(isinstance(command, commands.Pause) for command in self._heard_while_reading):
+                raise
+        return events.Done(reason="paused", step=self.start)
+
+    def _train(self, memory: MemorySampler) -> events.Done:
         with self.accelerator.main_process_first():  # the others then find the tokens in the cache
             data = self._read_rows()
         prepared: Prepared | None = None
@@ -148,7 +157,13 @@ class _Session:
         return data
 
     def _is_stopped(self) -> bool:
-        return any(isinstance(command, commands.Stop | commands.Pause) for command in self.poll())
+        """Asked while rows are read, which may go on under the first steps; the loop hears of it as well."""
+        self._heard_while_reading += self.poll()
+        return any(isinstance(command, commands.Stop | commands.Pause) for command in self._heard_while_reading)
+
+    def _poll(self) -> list[commands.Command]:
+        heard, self._heard_while_reading = self._heard_while_reading, []
+        return heard + self.poll()
 
     def _prepare(self, data: TrainingData) -> Prepared:
         self.emit(events.Phase(name="Loading the model"))
@@ -198,7 +213,7 @@ class _Session:
             memory=memory,
             facts=self.facts,
         )
-        loop = Loop(plan, self.accelerator, self._tell, self.poll)
+        loop = Loop(plan, self.accelerator, self._tell, self._poll)
         if self.checkpoint:
             loop.resume(self.checkpoint)
         return loop

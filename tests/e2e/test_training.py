@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from studio.engine.load import load_base, load_tuned
-from studio.errors import UserError
+from studio.errors import Cancelled, UserError
 from studio.project.journal import EventReader
 from studio.protocol import commands, events
 from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, start_worker, train_here
@@ -55,6 +56,37 @@ def test_learns_and_resumes_exactly(variant: str, tmp_path: Path) -> None:
     assert done.reason == "paused" and not paused.result_dir.exists()
     second = train_here(paused, resume=True)
     assert losses(first) + losses(second) == losses(heard)
+    assert_same_result(straight, paused)
+
+
+def test_pause_while_rows_are_still_read(tmp_path: Path) -> None:
+    """It is a pause like any other: no result, no failure, and going on gives what an untouched run gives."""
+    straight, paused = make_run(tmp_path, name="straight"), make_run(tmp_path, name="paused")
+    asked = iter([[commands.Pause()]])
+    (*_, last) = train_here(paused, poll=lambda: next(asked, []))
+    assert (last.reason, last.step) == ("paused", 0)  # type: ignore[attr-defined]
+    assert not paused.result_dir.exists()
+    assert losses(train_here(paused, resume=True)) == losses(train_here(straight))
+    assert_same_result(straight, paused)
+
+
+def test_pause_while_a_step_waits_for_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training starts while a large file is still tokenised: what was learned until then is saved."""
+    from studio.data.batches import Batches
+
+    straight, paused = make_run(tmp_path, name="straight"), make_run(tmp_path, name="paused")
+    expected, waiting, iterate = losses(train_here(straight)), [], Batches.iterate
+
+    def starved(self: Batches, start: int, **share: int):
+        yield from itertools.islice(iterate(self, start, **share), 7)
+        waiting.append(commands.Pause())
+        raise Cancelled  # as `GrowingRows.wait` does when it is told so
+
+    monkeypatch.setattr(Batches, "iterate", starved)
+    heard = train_here(paused, poll=lambda: waiting)
+    assert heard[-1].reason == "paused" and heard[-1].step == 7  # type: ignore[attr-defined]
+    monkeypatch.setattr(Batches, "iterate", iterate)
+    assert losses(heard) + losses(train_here(paused, resume=True)) == expected
     assert_same_result(straight, paused)
 
 
