@@ -1,13 +1,19 @@
-"""The icons the window uses, by what they mean. Phosphor through qtawesome, drawn as glyphs: sharp at any scale."""
+"""The icons the window uses, by what they mean. Phosphor as qtawesome ships it, drawn as glyphs: sharp at any scale.
+
+Its files are read, its code is not loaded: that would load twelve other sets and a layer over all bindings of Qt, a
+quarter of a second of the first frame.
+"""
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
 
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QGuiApplication, QIcon, QPainter, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPixmap
 
 
 class Icon(Enum):
@@ -130,19 +136,28 @@ def _pixmap(icon: Icon, size: int, colour: str, ratio: float) -> QPixmap:
 
 @lru_cache(maxsize=8)
 def _glyph_font(size: int) -> QFont:
-    made = QFont(_set().font("ph", size))
+    made = QFont(_family())
     made.setPixelSize(size)
     made.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
     return made
 
 
-@lru_cache(maxsize=256)
 def _glyph(icon: Icon) -> str:
-    return str(_set().charmap(f"ph.{icon.value}"))
+    return chr(int(_codes()[icon.value], 16))
 
 
 @lru_cache(maxsize=1)
-def _set() -> Any:
-    import qtawesome  # a tenth of a second
+def _family() -> str:
+    return QFontDatabase.applicationFontFamilies(QFontDatabase.addApplicationFont(str(_file("phosphor-[0-9]*.ttf"))))[0]
 
-    return qtawesome
+
+@lru_cache(maxsize=1)
+def _codes() -> dict[str, str]:
+    codes: dict[str, str] = json.loads(_file("phosphor-charmap-*.json").read_text(encoding="utf-8"))
+    return codes
+
+
+def _file(pattern: str) -> Path:
+    package = find_spec("qtawesome")
+    assert package is not None and package.origin is not None, "qtawesome is not installed"
+    return next((Path(package.origin).parent / "fonts").glob(pattern))
