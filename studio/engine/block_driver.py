@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from studio.engine.choosers import Chooser
 from studio.engine.driver import Driver
+from studio.engine.parking import Left, moved, open_parking
 from studio.engine.prepared import Base
 from studio.engine.rounding import round_at_random
 from studio.protocol import events
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from studio.engine.rows import Rows
 
 Block = dict[str, nn.Parameter]
-Left = Literal["drop", "ram", "keep"]
 
 
 class BlockDriver(Driver):
@@ -40,7 +40,7 @@ class BlockDriver(Driver):
         chooser: chooses among them.
         always: parameters trained throughout.
         interval: optimizer steps between choices; 0 chooses once.
-        left: what becomes of the optimizer state of frozen blocks: dropped, moved to RAM, or kept where it is.
+        left: what becomes of the optimizer state of frozen blocks: dropped, moved to RAM or the disk, or left where it is.
         dtype: what frozen weights are kept in, where it is not the run's own.
         layer_of: the decoder layer of each block, where blocks are not the layers themselves; None for what is in none.
         stand_ins: what the optimizer sees in the place of a parameter, by name, where it is not the parameter itself.
@@ -62,11 +62,11 @@ class BlockDriver(Driver):
         self.blocks, self.always = blocks, always
         self.active: list[int] = []
         self._dtype: torch.dtype = dtype or getattr(torch, base.dtype)
-        self._chooser, self._interval, self._left = chooser, interval, left
+        self._chooser, self._interval = chooser, interval
+        self._keeps_state, self.parking = left == "keep", open_parking(left, base)
         self._layer_of: list[int | None] = list(layer_of or range(len(blocks)))
         self._stand_ins = stand_ins or {}
         self._turns = [0] * len(blocks)
-        self._parked: dict[str, dict[str, Any]] = {}
         # Its own, so that the order of rows and dropout are those of any other method.
         self._generator = torch.Generator().manual_seed(base.seed + 0x115A)
         self._noise = torch.Generator(base.device).manual_seed(base.seed + 0x115B)
@@ -103,7 +103,7 @@ class BlockDriver(Driver):
             "active": self.active,
             "turns": self._turns,
             "chooser": self._chooser.state(),
-            "parked": self._parked,
+            "parked": self.parking.state(),
             "exact": {name: p.detach() for block in trained for name, p in block.items()} if is_short else {},
         }
 
@@ -112,7 +112,7 @@ class BlockDriver(Driver):
         self._generator.set_state(state["generator"])
         self._noise.set_state(state["noise"])
         self._chooser.load_state(state["chooser"])
-        self._parked = state["parked"]
+        self.parking.load_state(state["parked"])
         self.active = list(state["active"])
         self._turns = list(state["turns"])
         for block in (self.always, *(self.blocks[at] for at in self.active)):
@@ -137,19 +137,19 @@ class BlockDriver(Driver):
         parameter.requires_grad_(False)
         parameter.grad = None
         parameter.data = round_at_random(parameter.data, self._dtype, self._noise)
-        if self._left == "keep":
+        if self._keeps_state:
             return
         state = self._loop.optimizer.state.pop(self._stand_ins.get(name, parameter), {})
-        if self._left == "ram" and state:
-            self._parked[name] = {key: _to(value, torch.device("cpu")) for key, value in state.items()}
+        if state:
+            self.parking.put(name, state)
 
     def _thaw(self, name: str, parameter: nn.Parameter) -> None:
         parameter.data = parameter.data.float()
         parameter.requires_grad_(True)
-        parked = self._parked.pop(name, None)
+        parked = self.parking.take(name)
         if parked:
             place = self._loop.optimizer.state[self._stand_ins.get(name, parameter)]
-            place.update({key: _to(value, parameter.device) for key, value in parked.items()})
+            place.update(moved(parked, parameter.device))
 
     def _tell(self, number: int) -> None:
         touched = {self._layer_of[at] for at in self.active}
@@ -178,8 +178,3 @@ class BlockDriver(Driver):
             text = f"Each layer will be trained about {turns:.1f} times in this run, some perhaps never."
             hint = "Lower method.interval, or train for longer."
             self._loop.emit(events.Notice(severity="warning", text=text, hint=hint))
-
-
-def _to(value: Any, device: torch.device) -> Any:
-    """A piece of optimizer state on a device."""
-    return value.to(device) if torch.is_tensor(value) else value

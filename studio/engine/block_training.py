@@ -4,16 +4,18 @@ of each layer's matrices (HFT). How blocks are turned on and off: block_driver.p
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from studio.engine.adapters import checkpoint_activations
-from studio.engine.block_driver import Block, BlockDriver, Left
+from studio.engine.block_driver import Block, BlockDriver
 from studio.engine.choosers import Chooser, Cycle, Halves
 from studio.engine.full import model_saver
 from studio.engine.layers import Layers, take_apart
 from studio.engine.load import load_base
+from studio.engine.parking import Left
 from studio.engine.prepared import Base, Prepared
 
 Others = Literal["none", "head", "all"]
@@ -28,7 +30,7 @@ def prepare_layers(
         make_chooser: from the model's layers, who chooses among them.
         interval: optimizer steps between choices; 0 chooses once.
         others: what else is trained throughout: nothing, head and last norm, or the embedding as well.
-        left: what becomes of the optimizer state of frozen layers: dropped, moved to RAM, or kept where it is.
+        left: what becomes of the optimizer state of frozen layers: dropped, moved to RAM or the disk, or left where it is.
     """
     model = load_for_blocks(base)
     layers = take_apart(model)
@@ -114,8 +116,11 @@ def prepare_blocks(model: Any, base: Base, driver: BlockDriver) -> Prepared:
     for block in (driver.always, *driver.blocks):
         for parameter in block.values():
             parameter.requires_grad_(True)
-    return Prepared(
-        model=model,
-        save_weights=model_saver(model, base, kept=getattr(torch, base.dtype)),
-        driver=driver,
-    )
+    write = model_saver(model, base, kept=getattr(torch, base.dtype))
+
+    def save(folder: Path, is_final: bool) -> None:
+        write(folder, is_final)
+        if not is_final:
+            driver.parking.save(folder)
+
+    return Prepared(model=model, save_weights=save, driver=driver, close=driver.parking.close)

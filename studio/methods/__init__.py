@@ -33,7 +33,7 @@ class Trained:
         quantised: the base's numbers that are kept in 4 bits.
         gradients: numbers that have a gradient at once.
         state: numbers that have optimizer state on the device at once.
-        parked: numbers whose optimizer state waits in RAM.
+        parked, shelved: numbers whose optimizer state waits in RAM, and on the disk.
         ends: whether embeddings and the output matrix are among the trained weights.
         layers: decoder layers whose own weights are trained at once (their inputs must be kept for that).
         depth: decoder layers that the backward pass goes through, from the last one downwards; None is all.
@@ -57,6 +57,7 @@ class Trained:
     gradients: int = 0
     state: int = 0
     parked: int = 0
+    shelved: int = 0
     ends: bool = False
     layers: int = 0
     depth: int | None = None

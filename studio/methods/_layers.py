@@ -24,7 +24,7 @@ def whole_weights_problems(facts: ModelFacts | None) -> list[Problem]:
     return []
 
 
-def hold_layers(shapes: Shapes, count: int, *, others: bool, parks_state: bool = False) -> Trained:
+def hold_layers(shapes: Shapes, count: int, *, others: bool) -> Trained:
     """So many whole layers are trained at once, the largest ones at worst, with or without what is no layer."""
     largest = sum(sorted(shapes.layer_sizes, reverse=True)[:count])
     inside = sum(shapes.layer_sizes)
@@ -34,7 +34,6 @@ def hold_layers(shapes: Shapes, count: int, *, others: bool, parks_state: bool =
         exact=trained,
         gradients=trained,
         state=trained,
-        parked=inside - largest if parks_state else 0,
         ends=others,
         layers=min(count, shapes.layers),
     )

@@ -51,10 +51,11 @@ class LisaParams(MethodParams):
         "much the loss needs the layer (after IST, arXiv 2410.11772), measured now and then with a few forward passes.",
         advanced=True,
     )
-    frozen_state: Literal["drop", "ram"] = setting(
+    frozen_state: Literal["drop", "ram", "disk"] = setting(
         "drop",
         title="Optimizer memory of frozen layers",
-        help="Dropped when a layer is frozen, so that it starts afresh; or kept in RAM until its next turn.",
+        help="Dropped when a layer is frozen, so that it starts afresh; or kept until its next turn, in RAM or on the "
+        "disk. Kept, it grows to that of full fine-tuning as layers have had their turns.",
         advanced=True,
     )
 
@@ -83,8 +84,13 @@ def _heavy_embeddings(params: LisaParams, facts: ModelFacts) -> list[Problem]:
 
 
 def _estimate(params: LisaParams, shapes: Shapes) -> Trained:
-    parks = params.frozen_state == "ram"
-    return hold_layers(shapes, params.active_layers, others=params.train_embeddings, parks_state=parks)
+    held = hold_layers(shapes, params.active_layers, others=params.train_embeddings)
+    waiting = sum(shapes.layer_sizes) - sum(sorted(shapes.layer_sizes, reverse=True)[: params.active_layers])
+    return replace(
+        held,
+        parked=waiting if params.frozen_state == "ram" else 0,
+        shelved=waiting if params.frozen_state == "disk" else 0,
+    )
 
 
 def _prepare(base: Base, params: LisaParams) -> Prepared:

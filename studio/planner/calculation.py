@@ -50,6 +50,7 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
     known = machine.probes.get(probe_key(spec, shapes, batch, device.kind))
     if known:
         moment, memory = "traced", {kind: known.get(kind, 0) for kind in KINDS}
+        memory["optimizer"] += _parked_bytes(spec, trained, device)  # a single step has nothing parked yet
     memory["other"] += other_bytes(memory, device, machine)
     per_step, steps = _amount(spec, rows)
     usual = _usual_batch(batch, spec, per_step)
@@ -70,7 +71,14 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
 def calculated_memory(spec: RunSpec, shapes: Shapes, device: Device, batch: MicroBatch) -> tuple[str, dict[str, int]]:
     """The fullest moment's name and its bytes by kind, without what libraries take."""
     trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
-    return fullest(_steady(spec, shapes, trained, device, batch), kept(shapes, trained, batch))
+    moment, memory = fullest(_steady(spec, shapes, trained, device, batch), kept(shapes, trained, batch))
+    memory["optimizer"] += _parked_bytes(spec, trained, device)
+    return moment, memory
+
+
+def _parked_bytes(spec: RunSpec, trained: Trained, device: Device) -> int:
+    """State that waits in RAM, where RAM is what the run computes in: late in the run, when all had their turn."""
+    return 0 if device.is_card else int(OPTIMIZERS.get(spec.optimizer.key).state_bytes * trained.parked)
 
 
 def optimizer_moment(spec: RunSpec, shapes: Shapes, device: Device, batch: MicroBatch) -> dict[str, int]:

@@ -12,10 +12,12 @@ def run_disk_bytes(spec: RunSpec, facts: ModelFacts, trained: Trained) -> int:
     """All of it, at the fullest moment."""
     if trained.stored_bytes:  # the store is the checkpoint
         return trained.stored_bytes + facts.weight_bytes
-    state = OPTIMIZERS.get(spec.optimizer.key).state_bytes * (trained.state + trained.parked)
+    each = OPTIMIZERS.get(spec.optimizer.key).state_bytes
+    shelved = each * trained.shelved
+    state = each * (trained.state + trained.parked) + shelved
     if trained.adapter:
         weights, result = 4.0 * trained.adapter, 4.0 * trained.adapter
     else:
         weights, result = 4.0 * facts.num_parameters, float(facts.weight_bytes)
     # The best checkpoint stays beside the newest ones, and a new one is complete before an old one goes.
-    return int((spec.train.keep_checkpoints + 2) * (weights + state) + result)
+    return int((spec.train.keep_checkpoints + 2) * (weights + state) + result + shelved)

@@ -47,6 +47,7 @@ TRAIN: dict[str, dict[str, Any]] = {
 # Forms of a method that take another way through the code.
 VARIANTS: dict[str, dict[str, Any]] = {
     "lisa-parked": {"key": "lisa", "active_layers": 1, "interval": 3, "frozen_state": "ram", "sampling": "importance"},
+    "lisa-on-disk": {"key": "lisa", "active_layers": 1, "interval": 3, "frozen_state": "disk", "sampling": "outliers"},
     "badam-outside": {"key": "badam", "interval": 2, "train_embeddings": True, "order": "descending"},
     "freeze-head": {"key": "freeze", "trained_layers": 1, "train_head": True},
     "galore-outside": {"key": "galore", "rank": 8, "interval": 5, "train_embeddings": True},

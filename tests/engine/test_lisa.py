@@ -13,7 +13,9 @@ from studio.engine.rounding import round_at_random
 from studio.engine.tracker import Tracker
 from studio.methods import METHODS
 from studio.models.facts import read_facts
-from studio.protocol import events
+from studio.project.runs import Run
+from studio.protocol import commands, events
+from studio.worker.training import train
 from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here, write_sums
 from tests.helpers.toy_models import FAMILIES, make_toy
 
@@ -67,7 +69,7 @@ def test_only_the_active_layer_changes_between_two_draws(tmp_path: Path, monkeyp
     assert len({tuple(active) for _, active in seen}) > 1
 
 
-@pytest.mark.parametrize("frozen_state", ["drop", "ram"])
+@pytest.mark.parametrize("frozen_state", ["drop", "ram", "disk"])
 def test_state_on_the_device_is_flat(frozen_state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many numbers of optimizer state in the last interval as in the first, and gradients of active layers alone."""
     sizes = []
@@ -98,28 +100,55 @@ def test_with_everything_active_it_is_full_fine_tuning(tmp_path: Path) -> None:
         assert_same_result(full, lisa)
 
 
-def test_parked_state_makes_a_difference_and_survives_a_pause(tmp_path: Path) -> None:
-    dropped = losses(train_here(_run(tmp_path, "dropped", steps=24)))
-    kept = _run(tmp_path, "kept", steps=24, frozen_state="ram")
-    straight = losses(train_here(kept))
-    assert straight[:3] == dropped[:3] and straight != dropped
-    # 12 of 24 steps, then the rest from the checkpoint: by a run whose worker died.
-    from studio.protocol import commands
-    from studio.worker.training import train
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_parked_state_makes_a_difference_and_survives_a_pause(precision: str, tmp_path: Path) -> None:
+    """In RAM or on the disk it is the same state; a run that paused, or was taken up twice, has it still."""
+    dropped = losses(train_here(_run(tmp_path, "dropped", steps=24, precision=precision)))
+    straight = _run(tmp_path, "kept", steps=24, frozen_state="ram", precision=precision)
+    expected = losses(train_here(straight))
+    assert expected[:3] == dropped[:3] and expected != dropped
+    for place in ("ram", "disk"):
+        run, heard = _run(tmp_path, f"paused-{place}", steps=24, frozen_state=place, precision=precision), []
+        for pauses in (8, 14):
+            heard += _until(pauses, run)
+        heard += train_here(run, resume=True)
+        assert losses(heard) == expected
+        assert_same_result(straight, run)
 
-    paused, first = _run(tmp_path, "paused", steps=24, frozen_state="ram"), []
+
+def _until(step: int, run: Run) -> list[events.Event]:
+    """Train on from the newest checkpoint, until a pause after so many steps of the whole run."""
+    heard: list[events.Event] = []
 
     def poll() -> list[commands.Command]:
-        return [commands.Pause()] if len(losses(first)) == 14 else []
+        last = [event.step for event in heard if isinstance(event, events.Step)]
+        return [commands.Pause()] if last and last[-1] == step else []
 
-    train(paused, first.append, poll, resume=False)
-    assert losses(first) + losses(train_here(paused, resume=True)) == straight
+    train(run, heard.append, poll, resume=True)
+    return heard
+
+
+def test_state_on_the_disk_is_in_checkpoints_and_nowhere_else(tmp_path: Path) -> None:
+    """It lies beside a checkpoint's weights, never in the result; its working copies go when the run ends."""
+    run = _run(tmp_path, steps=24, frozen_state="disk")
+    train_here(run)
+    kept = sorted(path.relative_to(run.folder).parts[0] for path in run.folder.rglob("*.weight.pt"))
+    assert kept and set(kept) == {"checkpoints"}
+    assert not any((run.folder / "store").rglob("*.pt"))
+
+
+def test_the_planner_counts_where_state_waits(tmp_path: Path) -> None:
+    shapes = read_facts(make_toy(tmp_path / "toy", num_hidden_layers=4)).shapes
+    method = METHODS.get("lisa")
+    held = {place: method.estimate(method.Params(frozen_state=place), shapes) for place in ("drop", "ram", "disk")}
+    waiting = sum(shapes.layer_sizes) // 2
+    assert [(each.parked, each.shelved) for each in held.values()] == [(0, 0), (waiting, 0), (0, waiting)]
 
 
 def test_eight_bit_state_is_dropped_and_parked(tmp_path: Path) -> None:
     import yaml
 
-    for frozen_state in ("drop", "ram"):
+    for frozen_state in ("drop", "ram", "disk"):
         run = _run(tmp_path, frozen_state, steps=12, frozen_state=frozen_state)
         record = yaml.safe_load((run.folder / "run.yaml").read_text())
         record["spec"]["optimizer"] = {"key": "adamw_8bit"}
