@@ -27,8 +27,10 @@ _LIBRARIES = (
     "studio.planner.ladder",
     "studio.planner.row_sample",
     "studio.models.on_disk",
+    "keyring",
 )
-# Classes of widgets are made in the window's thread: one module at a time, a few milliseconds each.
+# Classes of widgets are made in the window's thread: one module at a time, a few milliseconds each. What draws plots is
+# not here: its library is loaded when a page first wants it.
 _WIDGETS = (
     "studio.gui.data_page.feed",
     "studio.gui.data_page.seer",
@@ -47,6 +49,21 @@ _WIDGETS = (
     "studio.gui.method_page.method_step",
     "studio.gui.method_page.settings_step",
     "studio.gui.method_page.page",
+    "studio.gui.train_page.failed_card",
+    "studio.gui.train_page.figures_strip",
+    "studio.gui.train_page.lanes",
+    "studio.gui.train_page.page",
+    "studio.gui.playground_page.chat",
+    "studio.gui.playground_page.checkpoint_slider",
+    "studio.gui.playground_page.column",
+    "studio.gui.playground_page.composer",
+    "studio.gui.playground_page.correction_flow",
+    "studio.gui.playground_page.page",
+    "studio.gui.export_page.target_cards",
+    "studio.gui.export_page.page",
+    "studio.gui.runs_page.page",
+    "studio.gui.models_page.page",
+    "studio.gui.preferences_page.page",
 )
 
 

@@ -57,6 +57,9 @@ class PreferencesPage(PageWidget):
             # Once the page has its size: what is not laid out cannot be scrolled to.
             QTimer.singleShot(0, self, lambda: self.go_to(str(arguments["section"])))
 
+    def leave(self) -> None:
+        self.token.rest()
+
     def commands(self) -> list[Command]:
         sections = [Command(f"Preferences: {title}", lambda title=title: self.go_to(title)) for title in self.cards]  # type: ignore[misc]
         return [Command("Search preferences", self.search.setFocus, "Ctrl+F", "Preferences"), *sections]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from studio.gui.context import Context
@@ -14,6 +15,8 @@ from studio.models.hub_token import forget_token, has_keyring, keep_token, kept_
 _HELP = "Lets you download models whose owners ask who you are. It is kept in the system's keyring."
 _NO_KEYRING = "This computer has no keyring to keep it in. Set the variable HF_TOKEN before starting Tunesmith."
 _OUTSIDE = "The variable HF_TOKEN is set, and is used."
+# The keyring's library is loaded on a thread, but each call into Qt waits for it there: it comes once the page is painted.
+_PAINTED_MS = 120
 
 
 class TokenRow(QWidget):
@@ -28,14 +31,20 @@ class TokenRow(QWidget):
         self.field.setFixedWidth(220)
         self.keep = Button("Keep it")
         self.forget = Button("Forget it")
+        self._looking = QTimer(self)
+        self._looking.setSingleShot(True)
+        self._looking.setInterval(_PAINTED_MS)
         self._lay_out()
         self._connect()
-        self.refresh()
+        self._show(False, True)
 
     def refresh(self) -> None:
-        """Look whether a token is kept."""
-        self._show(False, True)
-        self._context.tasks.run(_look, on_done=lambda found: self._show(*found))
+        """Look whether a token is kept, in a moment."""
+        self._looking.start()
+
+    def rest(self) -> None:
+        """Nobody is looking: do not begin to."""
+        self._looking.stop()
 
     def _lay_out(self) -> None:
         layout = QHBoxLayout(self)
@@ -54,6 +63,10 @@ class TokenRow(QWidget):
         self.keep.clicked.connect(self._on_keep)
         self.field.returnPressed.connect(self._on_keep)
         self.forget.clicked.connect(self._on_forget)
+        self._looking.timeout.connect(self._look)
+
+    def _look(self) -> None:
+        self._context.tasks.run(_look, on_done=lambda found: self._show(*found))
 
     def _show(self, is_kept: bool, can_keep: bool) -> None:
         is_outside = bool(os.environ.get("HF_TOKEN"))
