@@ -40,7 +40,7 @@ class BlockDriver(Driver):
         chooser: chooses among them.
         always: parameters trained throughout.
         interval: optimizer steps between choices; 0 chooses once.
-        left: what becomes of the optimizer state of frozen blocks: dropped, moved to RAM or the disk, or left where it is.
+        left: what becomes of the optimizer state of frozen blocks: dropped, moved to RAM or the disk, or kept in place.
         dtype: what frozen weights are kept in, where it is not the run's own.
         layer_of: the decoder layer of each block, where blocks are not the layers themselves; None for what is in none.
         stand_ins: what the optimizer sees in the place of a parameter, by name, where it is not the parameter itself.

@@ -30,7 +30,7 @@ def prepare_layers(
         make_chooser: from the model's layers, who chooses among them.
         interval: optimizer steps between choices; 0 chooses once.
         others: what else is trained throughout: nothing, head and last norm, or the embedding as well.
-        left: what becomes of the optimizer state of frozen layers: dropped, moved to RAM or the disk, or left where it is.
+        left: what becomes of the optimizer state of frozen layers: dropped, moved to RAM or the disk, or kept in place.
     """
     model = load_for_blocks(base)
     layers = take_apart(model)

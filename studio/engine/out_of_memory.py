@@ -13,7 +13,9 @@ from studio.models.facts import ModelFacts
 from studio.paths import cache_dir
 from studio.planner.forecast import forecast
 from studio.planner.ladder import ladder
+from studio.planner.lengths import RowLengths
 from studio.planner.machine import this_machine
+from studio.planner.row_sample import read_lengths
 from studio.sizes import human_bytes
 from studio.spec.run_spec import RunSpec
 
@@ -66,10 +68,10 @@ def ran_out(when: str, spec: RunSpec, facts: ModelFacts, *, held: Mapping[str, i
         held: kind -> bytes at that moment; empty when not known.
         is_safe: what of the run is kept, one sentence.
     """
-    machine = this_machine(cache_dir())
-    said = forecast(spec, facts, machine)
+    machine, rows = this_machine(cache_dir()), _lengths(spec, facts)
+    said = forecast(spec, facts, machine, rows)
     in_use = f" In use were {split_by_kind(held)}." if held else ""
-    rungs = ladder(spec, facts, machine)[:_RUNGS]
+    rungs = ladder(spec, facts, machine, rows)[:_RUNGS]
     return UserError(
         f"Memory ran out {when}.{in_use} Such a run is calculated to need {human_bytes(said.peak_bytes)}. {is_safe}",
         "Start again with one of these settings." if rungs else "Choose a smaller model.",
@@ -77,3 +79,11 @@ def ran_out(when: str, spec: RunSpec, facts: ModelFacts, *, held: Mapping[str, i
             Problem(", ".join(rung.settings), f"saves {human_bytes(rung.saves_bytes)}.", rung.cost) for rung in rungs
         ],
     )
+
+
+def _lengths(spec: RunSpec, facts: ModelFacts) -> RowLengths | None:
+    """Of the run's rows, so that the figure is the one that was shown before the start."""
+    try:
+        return read_lengths(spec, facts.folder)
+    except UserError:
+        return None  # the file has gone since

@@ -15,7 +15,7 @@ from studio.planner.machine import Machine
 from studio.spec.run_spec import RunSpec
 from studio.spec.values import set_values
 
-_WORTH = 0.005  # a rung that saves less than this share of the peak is not worth reading
+_WORTH = 0.005  # of the peak without what the libraries take: a rung that saves less is not worth reading
 _SHORTEST = 128
 
 
@@ -51,9 +51,7 @@ def ladder(
     """
     if budget_bytes is not None:
         return climb(spec, facts, machine, rows, budget_bytes)
-    peak = forecast(spec, facts, machine, rows).peak_bytes
-    measured = (_measured(rung, spec, facts, machine, rows, peak) for rung in _rungs(spec, facts, machine, rows))
-    return [rung for rung in measured if rung is not None and rung.saves_bytes > _WORTH * peak]
+    return list(_useful(spec, facts, machine, rows, forecast(spec, facts, machine, rows)))
 
 
 def climb(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None, budget_bytes: int) -> list[Rung]:
@@ -81,9 +79,10 @@ def _merged(taken: list[Rung]) -> list[Rung]:
 def _useful(
     spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None, now: Forecast
 ) -> Iterator[Rung]:
+    least = _WORTH * (now.peak_bytes - now.memory["other"])
     for rung in _rungs(spec, facts, machine, rows):
         found = _measured(rung, spec, facts, machine, rows, now.peak_bytes)
-        if found is not None and found.saves_bytes > _WORTH * now.peak_bytes:
+        if found is not None and found.saves_bytes > least:
             yield found
 
 

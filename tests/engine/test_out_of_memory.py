@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from studio.cli import run as run_command
 from studio.data.batches import Batch
 from studio.engine.checkpoint import Checkpoints
 from studio.engine.lm_loss import LmLoss
@@ -18,7 +19,9 @@ from studio.engine.out_of_memory import is_out_of_memory
 from studio.engine.rescue import divide
 from studio.engine.rows import lay_out
 from studio.errors import UserError
+from studio.project.folder import Project
 from studio.protocol import events
+from studio.sizes import human_bytes
 from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -124,26 +127,37 @@ def test_with_nothing_left_it_stops_with_cause_and_ladder(tmp_path: Path, monkey
     assert any("train.batch_size" in problem.path for problem in stopped.value.problems)
 
 
+def _full(*_: Any, **__: Any) -> Any:
+    raise FULL
+
+
 def test_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from studio.engine import adapters
 
-    def full(*_: Any, **__: Any) -> Any:
-        raise FULL
-
-    monkeypatch.setattr(adapters, "load_base", full)
+    monkeypatch.setattr(adapters, "load_base", _full)
     with pytest.raises(UserError, match="while the model was loaded") as stopped:
         train_here(make_run(tmp_path))
     assert stopped.value.problems
 
 
+def test_worker_and_command_line_tell_the_same_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a run is said to need when memory ran out is what `plan` said of it: of its own rows, not the longest."""
+    run = make_run(tmp_path)
+    monkeypatch.setattr(Loop, "accumulate", _full)
+    with pytest.raises(UserError) as stopped:
+        train_here(run)
+    project = Project.create(tmp_path / "project", run.spec())
+    assert run_command(["plan", str(project.folder), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["methods"]["lora"]["peak_bytes"]
+    assert f"calculated to need {human_bytes(said)}." in stopped.value.message
+
+
 def test_the_optimizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half an optimizer step cannot be taken back: the run stops, and says why."""
-
-    def full(*_: Any, **__: Any) -> Any:
-        raise FULL
-
     run = make_run(tmp_path)
-    monkeypatch.setattr(torch.optim.AdamW, "step", full)
+    monkeypatch.setattr(torch.optim.AdamW, "step", _full)
     with pytest.raises(UserError, match="when the optimizer made step 1"):
         train_here(run)
 
@@ -160,10 +174,7 @@ def test_evaluation(tmp_path: Path, small_card: Callable[[int, bool], None]) -> 
 def test_sample_answers_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from studio.worker import training
 
-    def full(*_: Any, **__: Any) -> Any:
-        raise FULL
-
-    monkeypatch.setattr(training, "answer_all", full)
+    monkeypatch.setattr(training, "answer_all", _full)
     heard = train_here(make_run(tmp_path, samples=2))
     assert "while sample answers were written" in notices(heard)[0]
     assert len(losses(heard)) == 12
