@@ -24,6 +24,7 @@ class Registry(Generic[T]):
         self._constant = constant
         self._what = what
         self._units: dict[str, T] | None = None
+        self._got: dict[str, T] = {}
 
     def all(self) -> dict[str, T]:
         """Units by key, in order of key."""
@@ -37,11 +38,13 @@ class Registry(Generic[T]):
         Raises:
             UserError: nothing has this name; the hint names the nearest one.
         """
-        known = self._names() if self._units is None else list(self._units)
-        if key not in known:
-            raise UserError(f'There is no {self._what} "{key}".', nearest(key, known))
-        # One by one: a worker that runs one job must not pay for the imports of all others.
-        return self._load(key) if self._units is None else self._units[key]
+        if key not in self._got:
+            known = self._names() if self._units is None else list(self._units)
+            if key not in known:
+                raise UserError(f'There is no {self._what} "{key}".', nearest(key, known))
+            # One by one: a worker that runs one job must not pay for the imports of all others.
+            self._got[key] = self._load(key)
+        return self._got[key]
 
     def _names(self) -> list[str]:
         package = importlib.import_module(self._package)

@@ -2,7 +2,8 @@
 
 Every cell trains two real steps on a random model and counts the bytes of every tensor that lives (tracked). Some
 cells run in a process of their own, whose high-water mark is compared as well. Peers' rules of thumb stand beside.
-Prints the grid, the worst cells, and one JSON line a figure; `--keep` writes the errors down as the baseline to beat.
+Prints the grid, the worst cells, published tables and one JSON line a figure. Errors that have grown since the baseline
+beside this file was kept are named, and the exit code is 1; `--keep` writes a new baseline down.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from studio.models.facts import ModelFacts, read_facts
 from studio.planner.calculation import calculated_memory, fullest_batch
 from studio.planner.forecast import forecast
 from studio.planner.machine import Device
-from studio.planner.moments import KINDS
+from tests.bench.published import TABLES, figures, torchtune, torchtune_as_ours
 from tests.helpers.toy_models import make_toy
-from tests.unit.planner.samples import LLAMA_3B, LLAMA_8B, facts, machine, spec
+from tests.unit.planner.samples import machine, spec
 
 BASELINE = Path(__file__).with_name("memory_baseline.json")
 CPU = Device("cpu", "cpu", 10**12, 10**12)
@@ -53,7 +54,7 @@ METHOD_KEYS = (
 LENGTHS, BATCHES = (64, 256, 768), (1, 3)
 WAYS = ((), ("train.precision=fp32",), ("train.activation_checkpointing=true",))
 PROCESS_CELLS = [(method, length) for method in ("lora", "full", "lisa", "qlora") for length in (128, 512)]
-GIB = 2**30
+SLACK = {"tracked": 0.01, "process": 0.03}  # tracked bytes repeat exactly; a process's mark does not
 
 
 @dataclass(frozen=True)
@@ -99,28 +100,38 @@ def main() -> None:
         "tracked": _summary(tracked),
         "process": _summary(processes),
         "peers": {name: _peer(rule, tracked) for name, rule in PEERS.items()},
-        "torchtune_published": _published(),
+        "published": _published(),
     }
+    cells = {cell.name: round(cell.error, 4) for cell in [*tracked, *processes]}
     _print(tracked, processes, report)
+    grown = _grown(report, cells)
+    print("\n".join(["", "Worse than the baseline:", *grown] if grown else ["", "No worse than the baseline."]))
     if options.keep:
-        cells = {cell.name: round(cell.error, 4) for cell in [*tracked, *processes]}
         BASELINE.write_text(json.dumps({**report, "cells": cells}, indent=1) + "\n", encoding="utf-8")
+    elif grown:
+        sys.exit(1)
+
+
+def toy_facts(folder: Path, family: str) -> ModelFacts:
+    """Of the grid's model of a family, made anew."""
+    return read_facts(make_toy(folder / family, family, **{**SIZES, **FAMILIES[family]}))
 
 
 def _tracked(folder: Path, *, quick: bool) -> Iterator[Cell]:
     families = list(FAMILIES)[:1] if quick else list(FAMILIES)
     for family in families:
-        known = read_facts(make_toy(folder / family, family, **{**SIZES, **FAMILIES[family]}))
+        known = toy_facts(folder, family)
         for method in METHOD_KEYS:
             for length in LENGTHS[: 2 if quick else 3]:
                 for batch in BATCHES:
-                    way = WAYS[(length + batch) % len(WAYS)]
-                    yield _cell(known, family, method, length, batch, way)
+                    yield tracked_cell(known, family, method, length, batch)
 
 
-def _cell(known: ModelFacts, family: str, method: str, length: int, batch: int, way: tuple[str, ...]) -> Cell:
+def tracked_cell(known: ModelFacts, family: str, method: str, length: int, batch: int) -> Cell:
+    """Calculated and measured bytes of one cell of the grid; which way it trains goes by its place."""
     from studio.engine.probe import Probe, measure
 
+    way = WAYS[(length + batch) % len(WAYS)]
     draft = spec(f"method.key={method}", f"train.max_length={length}", f"train.batch_size={batch}", *way)
     micro = fullest_batch(draft, METHODS.get(method).estimate(draft.method, known.shapes), None)
     calculated = sum(calculated_memory(draft, known.shapes, CPU, micro)[1].values())
@@ -173,29 +184,42 @@ def _peer(rule: Callable[[Cell], float | None], cells: list[Cell]) -> dict[str, 
 
 
 def _published() -> dict[str, Any]:
-    """torchtune's published peaks (GiB, without the CUDA context), ours, and what Unsloth Studio's estimator says."""
-    targets = "method.targets=[q_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]"
-    table = {
-        "8B qlora": (LLAMA_8B, 2048, 7.4, 8.24),
-        "8B lora": (LLAMA_8B, 2048, 16.2, 17.18),
-        "3B qlora": (LLAMA_3B, 4096, 4.6, 4.63),
-        "3B lora": (LLAMA_3B, 4096, 8.5, 8.30),
+    """Each published table: our median and worst error; for torchtune's the cells, with Unsloth Studio's estimator."""
+    unsloth = (8.24, 17.18, 4.63, 8.30)
+    steps = [row.ours for row in torchtune_as_ours()]
+    cells = {
+        row.name: {
+            "published": row.published,
+            "ours": round(row.ours, 2),
+            "in our steps": round(own, 2),
+            "unsloth": said,
+        }
+        for row, own, said in zip(torchtune(), steps, unsloth, strict=True)
     }
-    found = {}
-    for name, (config, length, published, unsloth) in table.items():
-        draft = spec(
-            f"method.key={name.split()[1]}",
-            "method.rank=8",
-            targets,
-            f"train.max_length={length}",
-            "train.batch_size=2",
-            "train.packing=true",
-            "train.activation_checkpointing=true",
-        )
-        said = forecast(draft, facts(config), machine(80 * 10**9))
-        ours = (said.peak_bytes - said.memory[KINDS[-1]]) / GIB
-        found[name] = {"published": published, "ours": round(ours, 2), "unsloth": unsloth}
-    return found
+    peer = [abs(cell["unsloth"] / cell["published"] - 1) for cell in cells.values()]
+    found = {name: figures([abs(row.error) for row in table()]) for name, table in TABLES.items()}
+    return {**found, "torchtune cells": cells, "Unsloth Studio's estimator on them": figures(peer)}
+
+
+def _grown(report: dict[str, Any], cells: dict[str, float]) -> list[str]:
+    """What is worse than the baseline that is kept beside this file."""
+    known = json.loads(BASELINE.read_text(encoding="utf-8"))
+    words = [
+        f"{part} {name}: {report[part][name]:.4f}, was {known[part][name]:.4f}"
+        for part in ("tracked", "process")
+        for name in ("median", "worst")
+        if report[part] and report[part][name] > known[part][name] + SLACK[part]
+    ]
+    return words + [
+        f"{name}: {error:+.1%}, was {known['cells'][name]:+.1%}"
+        for name, error in cells.items()
+        if name in known["cells"] and not name.startswith("process") and is_worse(error, known["cells"][name])
+    ]
+
+
+def is_worse(error: float, before: float) -> bool:
+    """Whether a tracked cell's error has grown beyond what another build of the libraries may move it."""
+    return abs(error) > abs(before) + SLACK["tracked"]
 
 
 def _print(tracked: list[Cell], processes: list[Cell], report: dict[str, Any]) -> None:
@@ -205,8 +229,8 @@ def _print(tracked: list[Cell], processes: list[Cell], report: dict[str, Any]) -
     print("\nworst:")
     for cell in sorted(tracked, key=lambda cell: -abs(cell.error))[:8]:
         print(f"  {cell.name:50} {cell.error:+7.1%}  {asdict(cell)}")
-    for name, figures in report.items():
-        print(json.dumps({"id": f"memory {name}", **figures}))
+    for name, found in report.items():
+        print(json.dumps({"id": f"memory {name}", **found}))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
-import time
+from collections import Counter
 from pathlib import Path
 
 from studio.methods import METHODS
@@ -27,41 +26,18 @@ def test_the_shapes_are_the_published_ones() -> None:
     assert facts(LLAMA2_7B).shapes.total == 6_738_415_616
 
 
-def test_torchtunes_published_peaks() -> None:
-    """Its recipes: batch 2, packed, activations recomputed, rank 8. Compiled there, which keeps less of long rows."""
-    table = [
-        (LLAMA_8B, "qlora", 2048, 7.4),
-        (LLAMA_8B, "lora", 2048, 16.2),
-        (LLAMA_3B, "qlora", 4096, 4.6),
-        (LLAMA_3B, "lora", 4096, 8.5),
-    ]
-    errors = []
-    for config, method, length, published in table:
-        said = peak(
-            config,
-            f"method.key={method}",
-            "method.rank=8",
-            "method.targets=[q_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]",
-            f"train.max_length={length}",
-            "train.batch_size=2",
-            "train.packing=true",
-            "train.activation_checkpointing=true",
-        )
-        errors.append(abs((said.peak_bytes - said.memory["other"]) / GIB / published - 1))
-    assert statistics.median(errors) <= 0.10
-    assert max(errors) <= 0.20
-
-
 def test_every_method_in_fifty_milliseconds() -> None:
+    """Counted, not timed: 25,000 calls take some 10 ms on a slow core, and a folder that is walked each time shows."""
     draft, known = spec(), facts(LLAMA_8B)
     forecast_all(draft, known, CARD)
-    took = []
-    for _ in range(3):
-        begun = time.perf_counter()
+    counts = Counter[str]()
+    sys.setprofile(lambda frame, event, argument: counts.update([event]))
+    try:
         found = forecast_all(draft, known, CARD)
-        took.append(time.perf_counter() - begun)
+    finally:
+        sys.setprofile(None)
     assert set(found) == set(METHODS.all())
-    assert min(took) < 0.05
+    assert counts["call"] + counts["c_call"] < 25_000
 
 
 def test_no_torch_and_no_qt() -> None:
