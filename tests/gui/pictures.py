@@ -81,7 +81,7 @@ class _Studio:
 
 
 def _take_all(studio: _Studio, options: argparse.Namespace) -> Iterator[str]:
-    for page, scene in _scenes(options.only):
+    for page, scene in _scenes(options.only, options.scene):
         for look in options.theme:
             name = f"{page}-{scene.name}-{look}"
             started = time.monotonic()
@@ -121,17 +121,19 @@ def _strike(stage: Stage) -> None:
     stage.settle(20)
 
 
-def _scenes(only: str) -> Iterator[tuple[str, Scene]]:
+def _scenes(only: str, wanted: list[str]) -> Iterator[tuple[str, Scene]]:
     for module in sorted(info.name for info in pkgutil.iter_modules(scenes.__path__)):
         if only and only != module:
             continue
         for scene in importlib.import_module(f"tests.gui.scenes.{module}").SCENES:
-            yield module, scene
+            if not wanted or scene.name in wanted:
+                yield module, scene
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="one page")
+    parser.add_argument("--scene", nargs="*", default=[], help="some of its scenes")
     parser.add_argument("--theme", nargs="*", default=["dark", "light"], choices=["dark", "light"])
     parser.add_argument("--width", type=int, nargs="*", default=[width for width, _ in SIZES])
     options = parser.parse_args()
