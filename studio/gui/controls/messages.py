@@ -20,6 +20,7 @@ from studio.gui.tokens import CONTROL_GAP, RADIUS_BOX, mixed
 
 Action = tuple[str, Callable[[], object]]
 BannerTone = Literal["info", "good", "warn", "danger"]
+_WORDS_WIDTH = 620
 _BANNER_ICONS = {"info": Icon.INFO, "good": Icon.CHECK_CIRCLE, "warn": Icon.WARNING, "danger": Icon.ERROR}
 
 
@@ -33,6 +34,7 @@ class Banner(QFrame):
         text: str = "",
         actions: Sequence[Action] = (),
         *,
+        leads: bool = False,
         on_close: Callable[[], object] | None = None,
         parent: QWidget | None = None,
     ) -> None:
@@ -43,6 +45,7 @@ class Banner(QFrame):
             title: what happened.
             text: what is safe, and what to do.
             actions: (words, slot), the cheapest way out first.
+            leads: whether the first of them is what to press now, though nothing is wrong.
             on_close: called by its cross; without one there is no cross.
         """
         super().__init__(parent)
@@ -58,8 +61,9 @@ class Banner(QFrame):
         self.text = Text(text, "small", "text2", wrap=True)
         words.addWidget(self.text)
         self.text.setVisible(bool(text))
+        is_urgent = leads or tone == "danger"
         for at, (label, slot) in enumerate(actions):
-            button = Button(label, "primary" if tone == "danger" and at == 0 else "secondary", compact=True)
+            button = Button(label, "primary" if is_urgent and at == 0 else "secondary", compact=True)
             button.clicked.connect(lambda _=False, slot=slot: slot())
             layout.addWidget(button)
         if on_close is not None:
@@ -129,28 +133,23 @@ class EmptyState(Card):
 
 
 class ErrorState(Card):
-    """Something went wrong: what happened, what is safe, what to do."""
+    """Something went wrong: what happened, what is safe, what to do. In the middle, as what is empty is."""
 
     def __init__(
         self, title: str = "", text: str = "", actions: Sequence[Action] = (), *, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent=parent)
-        head = QHBoxLayout()
-        head.setSpacing(12)
-        head.addWidget(_IconTile(Icon.ERROR, "danger"), 0, Qt.AlignmentFlag.AlignTop)
-        words = QVBoxLayout()
-        words.setSpacing(4)
-        self.title.setWordWrap(True)
-        words.addWidget(self.title)
         self.text = Text("", "body", "text2", wrap=True, selectable=True)
-        self.text.setMaximumWidth(620)
-        words.addWidget(self.text)
-        head.addLayout(words, 1000)
-        head.addStretch(1)  # what the words do not need, so that the icon stays beside them
-        self.body.addLayout(head)
         self._row = QHBoxLayout()
-        self._row.setContentsMargins(52, 4, 0, 0)
+        self._row.setContentsMargins(0, 4, 0, 0)
         self._row.setSpacing(CONTROL_GAP)
+        self.body.addStretch(1)
+        self.body.addWidget(_IconTile(Icon.ERROR, "danger"), 0, Qt.AlignmentFlag.AlignHCenter)
+        self.title.setWordWrap(True)
+        for words in (self.title, self.text):
+            words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            words.setMaximumWidth(_WORDS_WIDTH)
+            self.body.addLayout(_in_the_middle(words))
         self.body.addLayout(self._row)
         self.body.addStretch(1)
         self.say(title, text, actions)
@@ -163,11 +162,20 @@ class ErrorState(Card):
         while (item := self._row.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
+        self._row.addStretch(1)
         for at, (label, slot) in enumerate(actions):
             button = Button(label, "primary" if at == 0 else "secondary")
             button.clicked.connect(lambda _=False, slot=slot: slot())
             self._row.addWidget(button)
         self._row.addStretch(1)
+
+
+def _in_the_middle(widget: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.addStretch(1)
+    row.addWidget(widget, 1000)
+    row.addStretch(1)
+    return row
 
 
 class Skeleton(QWidget):

@@ -36,10 +36,11 @@ class Conversation(ScrollColumn):
             self._add("Worse answer", "danger", _said(example.rejected))
         self.column.addStretch(1)
 
-    def show_raw(self, row: Mapping[str, Any] | None, reason: str) -> None:
-        """Show a row that cannot be used, and why."""
+    def show_raw(self, row: Mapping[str, Any] | None, reason: str = "") -> None:
+        """Show a row as it stands in the file, and why it cannot be used."""
         self._clear()
-        self._add("Set aside", "warn", f"The row {reason}.")
+        if reason:
+            self._add("Set aside", "warn", f"The row {reason}.")
         if row is not None:
             self._add("As it stands in the file", "text3", json.dumps(row, indent=1, ensure_ascii=False, default=str))
         self.column.addStretch(1)

@@ -25,6 +25,8 @@ _ICONS = {
     "set_aside": Icon.WARNING,
 }
 
+_LINK_INSET = 4
+
 
 class LinkButton(KeyboardFocus, QPushButton):
     """Words in the accent's colour that do something."""
@@ -35,7 +37,7 @@ class LinkButton(KeyboardFocus, QPushButton):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        return QSize(round(QFontMetricsF(font("body_strong")).horizontalAdvance(self.text())) + 8, 28)
+        return QSize(round(QFontMetricsF(font("body_strong")).horizontalAdvance(self.text())) + 2 * _LINK_INSET, 28)
 
     minimumSizeHint = sizeHint
 
@@ -48,7 +50,7 @@ class LinkButton(KeyboardFocus, QPushButton):
             edge_box(painter, rect.adjusted(0, 1, 0, -1), RADIUS_CONTROL, t.accent, 2)
         painter.setFont(font("body_strong"))
         painter.setPen(t.accent_text if self.isEnabled() else t.text3)
-        painter.drawText(rect.adjusted(4, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.text())
+        painter.drawText(rect.adjusted(_LINK_INSET, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.text())
 
 
 class _Row(QWidget):
@@ -59,18 +61,18 @@ class _Row(QWidget):
         self.setToolTip(finding.explanation)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 4)
-        layout.setSpacing(10)
+        layout.setSpacing(6)
         layout.addWidget(_Glyph(_ICONS.get(finding.key, Icon.INFO), finding.tone), 0, Qt.AlignmentFlag.AlignTop)
         words = QVBoxLayout()
         words.setSpacing(0)
         head = QHBoxLayout()
+        head.setContentsMargins(_LINK_INSET, 0, 0, 0)  # above the words of the links
         title = Text(finding.title, "body_strong", wrap=True)
         head.addWidget(title, 1)
         count = Text(figures.count(finding.count), "body_strong", finding.tone)
         head.addWidget(count, 0, Qt.AlignmentFlag.AlignTop)
         words.addLayout(head)
         self.links = QHBoxLayout()
-        self.links.setContentsMargins(-4, 0, 0, 0)  # their words stand below the title's
         self.links.setSpacing(4)
         words.addLayout(self.links)
         layout.addLayout(words, 1)
@@ -118,23 +120,23 @@ class FindingsCard(Card):
         self._shown: tuple[object, ...] | None = None
         self.show_summary(None)
 
-    def show_summary(self, summary: Summary | None) -> None:
-        """Show what was found; skeletons until all rows were looked at."""
+    def show_summary(self, summary: Summary | None, waiting: str = "") -> None:
+        """Show what was found; skeletons until all rows were looked at, or what has to be done before."""
         found = summary.findings if summary is not None else None
-        key = (found is None, *(found or ()))
+        key = (found is None, waiting, *(found or ()))
         if key != self._shown:
             self._shown = key
-            self._fill(found)
+            self._fill(found, waiting)
         self._say_foot(summary)
 
-    def _fill(self, found: list[Finding] | None) -> None:
+    def _fill(self, found: list[Finding] | None, waiting: str) -> None:
         while (item := self.scroller.column.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
         self.amount.say(str(len(found)) if found else "")
         if found is None:
-            self.scroller.column.addWidget(Skeleton(4))
+            self.scroller.column.addWidget(Text(waiting, "small", "text2", wrap=True) if waiting else Skeleton(4))
         elif not found:
             self.scroller.column.addWidget(
                 Text("Nothing odd: no repeats, no leaks, no addresses.", "small", "text2", wrap=True)

@@ -120,14 +120,18 @@ class LengthCard(Card):
         self._show_buttons(False)
         theme().changed.connect(self.chart.update)
 
-    def show_summary(self, summary: Summary | None, limit: int, context: int, waiting: str) -> None:
+    def show_summary(
+        self, summary: Summary | None, limit: int, context: int, waiting: str, *, is_coming: bool = True
+    ) -> None:
         """Show what is known.
 
         Args:
             limit: tokens of a row that are read; 0 for all.
             context: tokens that the model was made for; 0 when not known.
             waiting: said while nothing is known.
+            is_coming: whether it comes by itself; else something has to be done before.
         """
+        self.states.setVisible(summary is not None or is_coming)
         if summary is None or not summary.counts.any():
             self.states.show_state("busy")
             self.sentence.say(waiting)

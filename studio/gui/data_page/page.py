@@ -28,6 +28,7 @@ from studio.spec.run_spec import RunSpec
 
 _WIDE = 1240
 _SIDE, _SIDE_WIDE = 252, 320
+_ONCE_CLEAR = "Known once it is clear which column plays which role."
 
 
 class DataPage(PageWidget):
@@ -191,7 +192,7 @@ class DataPage(PageWidget):
         reason = head.reader.reason if head is not None and head.reader is not None else ""
         self.table_card.columns.setToolTip(f"{reason} Click to change it." if reason else "")
         if head is not None and head.reader is None:
-            self.row_card.clear("Once it is clear which column plays which role, rows are shown here.")
+            self._show_unread()
         self._say_facts()
         self._show_notices()
         self._show_side()
@@ -239,6 +240,7 @@ class DataPage(PageWidget):
         self.file_name.setVisible(has_rows)
         for button in (self.import_button, self.next_button):
             button.setVisible(has_rows)
+        self.next_button.setEnabled(self._has_clear_columns())
         self.facts.say(facts_line(self.feed) if has_rows else "No data yet" if state == "empty" else "")
         self.cancel_button.setVisible(has_rows and self.feed.progress is not None)
         self.cancel_button.setText("Stop counting" if self.feed.is_imported else "Cancel import")
@@ -250,13 +252,26 @@ class DataPage(PageWidget):
     def _show_side(self) -> None:
         facts = self.context.session.facts
         limit = self.feed.split.max_length
-        self.length_card.show_summary(self.feed.summary, limit, facts.context_length if facts else 0, self._waits_for())
-        self.findings_card.show_summary(self.feed.summary)
+        context, is_clear = facts.context_length if facts else 0, self._has_clear_columns()
+        self.length_card.show_summary(self.feed.summary, limit, context, self._waits_for(), is_coming=is_clear)
+        self.findings_card.show_summary(self.feed.summary, "" if is_clear else _ONCE_CLEAR)
+
+    def _show_unread(self) -> None:
+        """The first row as it stands: from it one sees what the columns are."""
+        values = self.feed.head.values if self.feed.head is not None else []
+        first = next((value for value in values if value is not None), None)
+        if first is not None:
+            self.row_card.show_unread(first, _ONCE_CLEAR)
+        else:
+            self.row_card.clear(_ONCE_CLEAR)
+
+    def _has_clear_columns(self) -> bool:
+        return self.feed.head is None or self.feed.head.reader is not None
 
     def _waits_for(self) -> str:
         """Why lengths are not being counted."""
-        if self.feed.head is not None and self.feed.head.reader is None:
-            return "Known once it is clear which column plays which role."
+        if not self._has_clear_columns():
+            return _ONCE_CLEAR
         if self.feed.progress is None and self.feed.is_imported and self.context.session.facts is None:
             return "Known once the base model is on this computer."
         return "Counting…"

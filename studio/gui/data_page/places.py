@@ -82,7 +82,7 @@ def notice(feed: DataFeed, act: DataActions, show: Callable[[str], object]) -> B
         assert feed.head is not None and feed.head.why is not None
         why = feed.head.why
         hint = "Say which column is the question and which the answer, or choose what a row looks like."
-        return Banner("warn", why.message, hint, [("Map columns…", act.map_columns)])
+        return Banner("warn", why.message, hint, [("Map columns…", act.map_columns)], leads=True)
     if kind == "damage":
         damage = _damage(feed)
         assert damage is not None

@@ -142,6 +142,15 @@ class RowCard(Card):
             self.conversation.show_raw(row, problem)
             self.show_seen(SeenRow(problem=problem))
 
+    def show_unread(self, row: Mapping[str, Any], why: str) -> None:
+        """Show the first row as it stands in the file, while nobody knows how to read it."""
+        self.states.show_state("row")
+        self.number.say("The first row")
+        self.edit.setEnabled(False)
+        self.drop.setEnabled(False)
+        self.conversation.show_raw(row)
+        self.show_note(why)
+
     def show_seen(self, seen: SeenRow) -> None:
         """Show the tokens."""
         self._waiting.stop()
