@@ -69,7 +69,7 @@ class _Item(KeyboardFocus, QAbstractButton):
         t = tokens()
         words = QFontMetricsF(font("small"))
         room = rect.width() - 58 - QFontMetricsF(font("body_strong")).horizontalAdvance(self.text())
-        fact = words.elidedText(self._fact, Qt.TextElideMode.ElideRight, room)
+        fact = _fitting(words, room, self._fact, self._fact.partition(" ")[0])
         width = words.horizontalAdvance(fact)
         painter.setFont(font("small_strong" if self.is_live else "small"))
         painter.setPen(t.accent_text if self.is_live else t.text3)
@@ -77,6 +77,13 @@ class _Item(KeyboardFocus, QAbstractButton):
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, fact)
         if self.is_live:
             fill_box(painter, QRectF(box.right() - width - 14, rect.center().y() - 3, 6, 6), 3, t.accent)
+
+
+def _fitting(words: QFontMetricsF, room: float, *texts: str) -> str:
+    """The first text that has room, each shorter than the one before; else the last, with an ellipsis."""
+    wanted = [text for text in texts if text]
+    fits = next((text for text in wanted if words.horizontalAdvance(text) <= room), None)
+    return fits or words.elidedText(wanted[-1] if wanted else "", Qt.TextElideMode.ElideRight, room)
 
 
 class _Mark(QWidget):
@@ -133,7 +140,7 @@ class Switcher(KeyboardFocus, QAbstractButton):
         self.setText(name)
         self._line = line
         self.setAccessibleName(f"Project: {name}, {line}")
-        self.setToolTip(f"{name}\n{line}" if self.is_folded else "")
+        self.setToolTip(f"{name}\n{line}")
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -147,13 +154,13 @@ class Switcher(KeyboardFocus, QAbstractButton):
             paint_icon(painter, Icon.FOLDER, rect, t.text2, 18)
             return
         room, half = rect.width() - 42, rect.height() / 2
-        for role, tone, top, text in (
-            ("item", t.text, half - 17 * theme().scale, self.text()),
-            ("small", t.text3, half, self._line),
+        for role, tone, top, texts in (
+            ("item", t.text, half - 17 * theme().scale, (self.text(),)),
+            ("small", t.text3, half, (self._line, self._line.rpartition(" · ")[0])),
         ):
             painter.setFont(font(role))
             painter.setPen(tone)
-            shown = QFontMetricsF(font(role)).elidedText(text, Qt.TextElideMode.ElideRight, room)
+            shown = _fitting(QFontMetricsF(font(role)), room, *texts)
             painter.drawText(QRectF(12, top, room, 17 * theme().scale), Qt.AlignmentFlag.AlignVCenter, shown)
         paint_icon(painter, Icon.CARET_DOWN, QRectF(rect.right() - 26, 0, 16, rect.height()), t.text3, 12)
 

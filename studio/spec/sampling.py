@@ -24,6 +24,7 @@ class Sampling(Settings):
         help="Drops tokens less likely than this share of the likeliest one; 0 drops none.",
         ge=0,
         le=1,
+        advanced=True,
     )
     repeat_penalty: float = setting(
         1.0,

@@ -139,6 +139,15 @@ def badge_colours(tone: BadgeTone) -> tuple[QColor, QColor]:
     }[tone]
 
 
+class _Inside(QWidget):
+    """As high as its words are at the width they have; Qt asks at the width they would like, where more lines break."""
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().minimumSizeHint()
+        layout = self.layout()
+        return QSize(hint.width(), 0) if layout is not None and layout.hasHeightForWidth() else hint
+
+
 class ScrollColumn(QScrollArea):
     """A column that scrolls inside its place.
 
@@ -154,7 +163,7 @@ class ScrollColumn(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setAutoFillBackground(False)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        inside = QWidget()
+        inside = _Inside()
         inside.setAutoFillBackground(False)
         self.column = QVBoxLayout(inside)
         self.column.setSpacing(spacing)

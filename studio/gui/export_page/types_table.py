@@ -163,7 +163,7 @@ class TypesTable(Table):
         self.setItemDelegate(_Delegate(self))
         self.setSelectionMode(Table.SelectionMode.NoSelection)
         head = self.horizontalHeader()
-        for column, width in enumerate((46, 104, 64, 96, 0, 100)):
+        for column, width in enumerate((46, 90, 52, 80, 0, 88)):
             if width:
                 head.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
                 self.setColumnWidth(column, width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QPaintEvent, QResizeEvent
+from PySide6.QtGui import QFontMetricsF, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui.controls import Button, Card, Elided, MemoryBar, Text
@@ -12,20 +12,23 @@ from studio.gui.figures import UNKNOWN, duration, gigabytes, plain_gigabytes
 from studio.gui.icons import Icon
 from studio.gui.method_page.layouts import TurningRow, clear
 from studio.gui.method_page.verdict import kind_words
-from studio.gui.theme import theme, tokens
+from studio.gui.theme import font, tokens
+from studio.gui.tokens import CARD_PADDING
 from studio.planner.forecast import Forecast
 
-_WIDE = 372  # pixels from which the legend has three columns
+_COLUMN_GAP = 8
 
 
 class _Swatch(QWidget):
+    SIZE = 10
+
     def __init__(self, kind: str) -> None:
         super().__init__()
         self._kind = kind
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        return QSize(10, 10)
+        return QSize(self.SIZE, self.SIZE)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         fill_box(antialiased(self), QRectF(0, 0, 9, 9), 2, tokens().kinds[self._kind])
@@ -104,14 +107,21 @@ class PeakCard(Card):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        columns = 3 if self.width() >= _WIDE * theme().scale else 2
-        if columns != self._columns:
-            self._columns = columns
-            if self._shown is not None:
-                self._show_legend(self._shown)
+        if self._shown is not None and self._fitting_columns(self._shown) != self._columns:
+            self._show_legend(self._shown)
+
+    def _fitting_columns(self, forecast: Forecast) -> int:
+        """Three, or two where a kind's word or figure would be cut."""
+        shown = [(kind, size) for kind, size in forecast.memory.items() if size > 0]
+        words, strong = QFontMetricsF(font("small")), QFontMetricsF(font("small_strong"))
+        word = max((words.horizontalAdvance(kind_words(kind, forecast.device)) for kind, _ in shown), default=0)
+        figure = max((strong.horizontalAdvance(_short(size, forecast.peak_bytes)) for _, size in shown), default=0)
+        column = _Swatch.SIZE + word + figure + 3 * self._legend.horizontalSpacing()
+        return 3 if 3 * column + 2 * _COLUMN_GAP <= self.width() - 2 * CARD_PADDING else 2
 
     def _show_legend(self, forecast: Forecast) -> None:
         clear(self._legend)
+        self._columns = self._fitting_columns(forecast)
         shown = [(kind, size) for kind, size in forecast.memory.items() if size > 0]
         for at, (kind, size) in enumerate(shown):
             row, column = divmod(at, self._columns)
@@ -119,6 +129,7 @@ class PeakCard(Card):
             self._legend.addWidget(Elided(kind_words(kind, forecast.device), "small", "text2"), row, column * 3 + 1)
             figure = Text(_short(size, forecast.peak_bytes), "small_strong")
             figure.setAlignment(Qt.AlignmentFlag.AlignRight)
+            figure.setContentsMargins(0, 0, 0 if column == self._columns - 1 else _COLUMN_GAP, 0)
             self._legend.addWidget(figure, row, column * 3 + 2)
         for column in range(3):
             self._legend.setColumnStretch(column * 3 + 1, int(column < self._columns))

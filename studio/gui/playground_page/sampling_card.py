@@ -11,7 +11,7 @@ from PySide6.QtCore import QRectF, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
-from studio.gui.controls import Badge, Button, Card, Elided, Hairline, ScrollColumn, Switch, Text, TextBox
+from studio.gui.controls import Badge, Button, Card, Hairline, ScrollColumn, Switch, Text, TextBox
 from studio.gui.controls.bars import track_colour
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box
 from studio.gui.forms.editors import Editor, editor_for
@@ -83,7 +83,7 @@ class SettingRow(QWidget):
         if self.slider is not None:
             column.addWidget(self.slider)
             self.slider.valueChanged.connect(self._on_slid)
-        self.help = Elided(facts.help, "small", "text3")
+        self.help = Text(facts.help, "small", "text3", wrap=True)
         column.addWidget(self.help)
         self.editor.edited.connect(self._on_edited)
 

@@ -15,7 +15,7 @@ from studio.models.hub_token import forget_token, has_keyring, keep_token, kept_
 _HELP = "Lets you download models whose owners ask who you are. It is kept in the system's keyring."
 _NO_KEYRING = "This computer has no keyring to keep it in. Set the variable HF_TOKEN before starting Tunesmith."
 _OUTSIDE = "The variable HF_TOKEN is set, and is used."
-# The keyring's library is loaded on a thread, but each call into Qt waits for it there: it comes once the page is painted.
+# The keyring's library is loaded on a thread, but each call into Qt waits for it: it comes once the page is painted.
 _PAINTED_MS = 120
 
 
