@@ -97,7 +97,9 @@ def streamed(scheme: str) -> dict[str, Any]:
     return {"key": "ssd_offload", "scheme": scheme, "clipping": "layer", "cache_gb": 0}
 
 
-def side(folder: Path, size: str, method: dict[str, Any], *, steps: int, accumulation: int = 1) -> dict[str, Any]:
+def side(
+    folder: Path, size: str, method: dict[str, Any], *, steps: int, accumulation: int = 1, precision: str = "bf16"
+) -> dict[str, Any]:
     """Train in a process of its own and return what it measured."""
     model = make_model(folder / size, size)
     wanted = {
@@ -107,7 +109,7 @@ def side(folder: Path, size: str, method: dict[str, Any], *, steps: int, accumul
         "rows": 1,
         "length": LENGTH,
         "vocabulary": SIZES[size][5],
-        "train": {"steps": steps, "accumulation": accumulation, "precision": "bf16", "learning_rate": 1e-4},
+        "train": {"steps": steps, "accumulation": accumulation, "precision": precision, "learning_rate": 1e-4},
     }
     tiny = make_model(folder / "tiny", "tiny")
     warm = {**wanted, "model": str(tiny), "folder": str(folder / "warm"), "vocabulary": SIZES["tiny"][5]}

@@ -19,6 +19,7 @@ from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.clipping import Clipping
 from studio.engine.stream.create import make_store
 from studio.engine.stream.driver import StreamDriver, Streamed
+from studio.engine.stream.heap import return_large_pieces
 from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.result import write_result
 from studio.engine.stream.schemes import SCHEMES
@@ -52,6 +53,7 @@ def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes
     """
     if is_weightless():
         raise UserError("A streamed model's memory is calculated, it cannot be traced.", "Leave out --exact.")
+    return_large_pieces()
     model = _empty_model(base.folder)
     layers = decoder_layers(model)
     load = _loader(base.folder)
