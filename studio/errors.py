@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,34 @@ class UserError(Exception):
 
 class Cancelled(Exception):
     """The person asked to stop: silence, exit code 130."""
+
+
+def from_files(error: OSError) -> UserError | None:
+    """The sentence for what a person can put right about a file or a disk; None for what is a bug.
+
+    The place is named by its last part: the whole path of a temporary file says nothing to anybody.
+    """
+    known = _FILE_TROUBLE.get(error.errno or 0)
+    if known is None or not error.filename:
+        return None
+    path = Path(str(error.filename2 or error.filename))
+    message, hint = known
+    return UserError(message.format(name=path.name[:60] or str(path), folder=path.parent), hint)
+
+
+_NO_RIGHT = ("You may not write to {folder}.", "Give yourself the right to, or choose another folder.")
+_FULL = ("The disk that holds {folder} is full.", "Make room there. What was written before is safe.")
+_GONE = ("{name} is not there any more.", "It was moved or deleted while it was in use.")
+_FILE_TROUBLE: dict[int, tuple[str, str]] = {
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EROFS: _NO_RIGHT,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.ENAMETOOLONG: ("The name {name}… is too long for this disk.", "Use a shorter name, or a folder less deep."),
+}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -14,10 +14,14 @@ APP = "tunesmith"
 
 
 def _home(kind: str, default: str) -> Path:
-    """`TUNESMITH_HOME` moves every folder of the user's own elsewhere."""
+    """`TUNESMITH_HOME` moves every folder of the user's own elsewhere.
+
+    Where it cannot be made there is nothing to read, and who writes into it is told why.
+    """
     root = os.environ.get("TUNESMITH_HOME")
     path = Path(root).expanduser() / kind if root else Path(default)
-    path.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        path.mkdir(parents=True, exist_ok=True)
     return path
 
 

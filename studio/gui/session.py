@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from studio.errors import Problem, UserError
+from studio.errors import Problem, UserError, from_files
 from studio.gui.live_run import LiveRun
 from studio.gui.tasks import Control, Task, Tasks
 from studio.models.facts import ModelFacts, read_facts
@@ -261,10 +261,18 @@ class Session(QObject):
     def _put(self, spec: RunSpec) -> None:
         assert self.project is not None
         self.spec = spec
-        self.project.save(spec)
+        try:
+            self.project.save(spec)
+        except OSError as error:
+            self._tell_unsaved(error)
         self._mark = _mark(self.project)
         self.spec_changed.emit()
         self._read_facts()
+
+    def _tell_unsaved(self, error: OSError) -> None:
+        known = from_files(error)
+        why = known.message if known is not None else f"{error.strerror}."
+        self.disturbed.emit("The change could not be saved", f"{why} It holds here; the next change saves both.")
 
     def _read_facts(self) -> None:
         """Read the base model's facts, when it is another than before and is on this computer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ def forget_project(folder: Path) -> None:
 
 def _save(recents: list[Recent]) -> None:
     entries = [{"folder": str(recent.folder), "opened": recent.opened} for recent in recents[:_KEPT]]
-    write_text(_path(), json.dumps(entries, indent=1))
+    with contextlib.suppress(OSError):  # a full disk must not keep a project from being opened
+        write_text(_path(), json.dumps(entries, indent=1))
 
 
 def _path() -> Path:

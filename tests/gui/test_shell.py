@@ -17,6 +17,7 @@ from studio.gui.window import Window
 from studio.project.folder import Project
 from studio.spec.values import set_values
 from tests.gui.samples import FEW_STEPS
+from tests.helpers.forbidden import needs_rights, read_only
 
 
 def test_the_palette_finds_and_acts(window: Window, qtbot: QtBot, starter_project: Project) -> None:
@@ -49,6 +50,23 @@ def test_an_edit_is_saved_and_undone(window: Window, qtbot: QtBot, starter_proje
     assert starter_project.draft().method.rank == 8  # type: ignore[attr-defined]
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert starter_project.draft().method.rank == 16  # type: ignore[attr-defined]
+
+
+@needs_rights
+def test_an_edit_that_cannot_be_saved_is_told_and_saved_with_the_next(
+    window: Window, qtbot: QtBot, starter_project: Project
+) -> None:
+    window.open_project(starter_project.folder)
+    session = window.context.session
+    with read_only(starter_project.folder):
+        session.edit("method.rank=8", label="Rank")
+        session.undo_stack.undo()
+        session.undo_stack.redo()
+    assert "The change could not be saved" in window.toasts.texts()[-1]
+    assert session.spec is not None and starter_project.draft() != session.spec
+    session.edit("method.alpha=4", label="Alpha")
+    assert starter_project.draft() == session.spec
+    assert session.spec.method.rank == 8  # type: ignore[attr-defined]
 
 
 def test_a_wrong_edit_changes_nothing(window: Window, starter_project: Project) -> None:
@@ -85,18 +103,6 @@ def test_what_cannot_be_used_says_so(tmp_path: Path) -> None:
         recognise(tmp_path)
     with pytest.raises(UserError, match="not there any more"):
         recognise(tmp_path / "gone.jsonl")
-
-
-def test_a_fault_is_reported_and_the_window_lives(window: Window, fresh_home: Path) -> None:
-    try:
-        raise ValueError("curve has 0 points")
-    except ValueError as error:
-        window.faults._is_asking = True  # its dialog would wait for a person
-        window.faults.take(error)
-    reports = list((fresh_home / "logs").glob("fault-*.txt"))
-    assert len(reports) == 1
-    assert "curve has 0 points" in reports[0].read_text(encoding="utf-8")
-    assert window.isVisible()
 
 
 def test_settings_changed_elsewhere_are_read_again(window: Window, qtbot: QtBot, starter_project: Project) -> None:
