@@ -14,6 +14,11 @@ from typing import IO, Any
 from studio.errors import Cancelled, Problem, UserError
 from studio.protocol import commands, events
 
+_SPINS = "1000"
+"""How often a waiting thread of torch's looks again before it sleeps. Left alone it is 300,000 times, milliseconds in
+which it takes the core from the thread that it waits for wherever other programs run: steps took 5 to 40 times longer
+on two busy cores. A thousand bridges the gap between two operations."""
+
 
 class WorkerFailed(Exception):
     """A worker ended with a bug, a crash or a signal. `detail` holds its traceback or last lines."""
@@ -135,7 +140,8 @@ def describe_exit(code: int) -> str:
 
 
 def worker_environment() -> dict[str, str]:
-    """The environment of every worker: UTF-8 everywhere, no parallel tokenizer threads behind our own."""
+    """The environment of every worker: UTF-8 everywhere, threads that do not wait at the others' cost."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-    return {**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": path, "HF_HUB_DISABLE_TELEMETRY": "1"}
+    own = {"PYTHONUTF8": "1", "PYTHONPATH": path, "HF_HUB_DISABLE_TELEMETRY": "1"}
+    return {"GOMP_SPINCOUNT": _SPINS, **os.environ, **own}
