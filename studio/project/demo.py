@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def make_demo_project(folder: Path, settings: Sequence[str] = SETTINGS) -> Proje
 def free_folder(wanted: Path) -> Path:
     """`wanted`, or the first of wanted-2, wanted-3, ... that is not there yet."""
     numbered = (wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}") for number in range(1, 10_000))
-    return next(path for path in numbered if not path.exists())
+    return next(path for path in numbered if not os.path.lexists(path))
 
 
 def example() -> Example:

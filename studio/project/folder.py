@@ -26,11 +26,11 @@ class Project:
             UserError: there is a project in the folder already, or a file in the way.
         """
         project = cls(folder.expanduser().resolve())
-        if project.draft_path.exists():
-            raise UserError(f"{folder} is a project already.", "Choose another folder, or change it with --set.")
-        if project.folder.exists() and not project.folder.is_dir():
-            raise UserError(f"{folder} is a file.", "Name a folder.")
         try:
+            if project.draft_path.exists():
+                raise UserError(f"{folder} is a project already.", "Choose another folder, or change it with --set.")
+            if project.folder.exists() and not project.folder.is_dir():
+                raise UserError(f"{folder} is a file.", "Name a folder.")
             project.folder.mkdir(parents=True, exist_ok=True)
             project.save(spec)
         except OSError as error:

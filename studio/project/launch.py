@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import UserError
-from studio.project.jobs import worker_environment
+from studio.project.jobs import describe_exit, worker_environment
+from studio.project.journal import EventLog
 from studio.project.lines import file_size
 from studio.project.runs import Run
+from studio.protocol import events
 
 _START_SECONDS = 60.0
+_LAST_LINES = 40
 
 
 def start_run(run: Run, *, processes: int = 1, resume: bool = False) -> subprocess.Popen[bytes]:
@@ -35,6 +39,7 @@ def start_run(run: Run, *, processes: int = 1, resume: bool = False) -> subproce
     if run.is_running():
         raise UserError(f"The run {run.name} is running already.", f'Follow it with "tunesmith watch {run.folder}".')
     arguments = {"run": str(run.folder), "resume": resume, "commands_from": file_size(run.commands_path)}
+    said_before = file_size(run.events_path)
     with run.log_path.open("ab") as log:
         process = subprocess.Popen(
             _command(arguments, processes),
@@ -46,6 +51,8 @@ def start_run(run: Run, *, processes: int = 1, resume: bool = False) -> subproce
             **_detached(),
         )
     _wait_for_lock(run, process)
+    if process.poll() and file_size(run.events_path) == said_before:
+        _speak_for(run, process.returncode)
     return process
 
 
@@ -57,6 +64,16 @@ def last_log_lines(path: Path, count: int = 200) -> str:
             return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-count:])
     except FileNotFoundError:
         return ""
+
+
+def _speak_for(run: Run, code: int) -> None:
+    """The last word of a worker that died before it could say one: whoever follows the run must hear of it."""
+    with contextlib.suppress(UserError), run.lock():  # another worker has taken the run up: it will speak for itself
+        log = EventLog(run.events_path)
+        hint = "The process log says what it met."
+        detail = last_log_lines(run.log_path, _LAST_LINES)
+        log.append(events.Failed(kind="bug", message=describe_exit(code), hint=hint, detail=detail))
+        log.close()
 
 
 def _command(arguments: dict[str, Any], processes: int) -> list[str]:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QRectF, Signal
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
 
+from studio.errors import UserError
 from studio.gui.context import Context
 from studio.gui.controls import Button, Card, Choice, Elided, PickButton, Text
 from studio.gui.controls.painting import antialiased, fill_box
@@ -177,8 +178,9 @@ class NewProject(Card):
     def _on_drafted(self, folder: Path, spec: RunSpec) -> None:
         try:
             self._context.session.create(folder, spec)
-        finally:
-            self._refresh()
+        except UserError as error:
+            self._on_failed(error)
+            return
         self.clear()
         self.created.emit()
 
