@@ -43,7 +43,7 @@ class LmLoss(nn.Module):
         """
         super().__init__()
         self.model = model
-        self._per_token = per_token
+        self._per_token, self._is_even = per_token, _weighs_evenly(per_token)
         causal: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
         # Not registered again as submodules: they are parts of `model`.
         object.__setattr__(self, "_causal", causal)
@@ -80,7 +80,7 @@ class LmLoss(nn.Module):
             nll = _nll_of_whole_model(self._causal, input_ids[0], row_lengths, index, targets)
         else:
             hidden = self._hidden(input_ids, position_ids, row_lengths)[index] * self.ending.scale
-            nll = token_nll(hidden, self._head, targets, softcap=self.ending.softcap)
+            nll = token_nll(hidden, self._head, targets, softcap=self.ending.softcap, is_even=self._is_even)
         return self._per_token(nll).sum(), nll.detach().sum()
 
     @contextlib.contextmanager
@@ -101,6 +101,16 @@ class LmLoss(nn.Module):
             return _padded_hidden(self._decoder, input_ids[0], row_lengths)
         out = self._decoder(input_ids=input_ids, position_ids=position_ids, row_lengths=row_lengths, use_cache=False)
         return out.last_hidden_state[0]
+
+
+def _weighs_evenly(per_token: PerToken) -> bool:
+    """Whether likely and unlikely tokens weigh the same in the gradient."""
+    if is_weightless():
+        return True
+    with torch.enable_grad():
+        nll = torch.tensor([0.1, 1.0, 5.0], requires_grad=True)
+        (weights,) = torch.autograd.grad(per_token(nll).sum(), nll)
+    return bool((weights == weights[0]).all())
 
 
 def _pad(ids: torch.Tensor, row_lengths: tuple[int, ...]) -> torch.Tensor:

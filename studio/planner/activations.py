@@ -49,7 +49,6 @@ class Kept:
         widening: the part of it that training's own copies do not hold already.
         returning: short-lived inside a layer's backward pass.
         logits: the chunk of logits at work.
-        error: its gradient in 16 bits, where a trained output matrix needs that.
     """
 
     layers: float
@@ -60,7 +59,6 @@ class Kept:
     widening: float
     returning: float
     logits: float
-    error: float
 
 
 def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
@@ -77,7 +75,6 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
         widening=float(wide * (c + casts)) * batch.tokens,
         returning=_returning(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
         logits=logits_bytes(shapes, batch),
-        error=_error_bytes(shapes, trained, batch),
     )
 
 
@@ -112,20 +109,9 @@ def layer_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_train
 
 
 def logits_bytes(shapes: Shapes, batch: MicroBatch) -> float:
-    """fp32 logits and log-probabilities of one chunk, and the chunk before it, which is let go of late."""
-    vocabulary, chunk = max(1, shapes.vocabulary), logits_chunk(shapes)
-    each, before = (20.0, 8.0) if shapes.softcaps_logits else (8.0, 4.0)
-    if batch.tokens <= chunk:
-        return each * vocabulary * batch.tokens
-    rest = min(chunk, batch.tokens - chunk)
-    return vocabulary * max(each * chunk, before * chunk + each * rest)
-
-
-def _error_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
-    """The chunk before it in 16 bits: in the last of several chunks both are there."""
-    chunk = logits_chunk(shapes)
-    is_kept = batch.compute == 2 and trained.ends and batch.tokens > chunk
-    return 2.0 * shapes.vocabulary * chunk if is_kept else 0.0
+    """One chunk's logits and shares in fp32; in 16 bits the product as well; where they are capped, a copy of them."""
+    each = 8.0 + (2.0 if batch.compute == 2 else 0.0) + (4.0 if shapes.softcaps_logits else 0.0)
+    return each * max(1, shapes.vocabulary) * min(batch.tokens, logits_chunk(shapes))
 
 
 def logits_chunk(shapes: Shapes) -> int:

@@ -111,13 +111,16 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
     return {
         "forward": _memory(base, activations=kept.layers + base.copies + kept.widening, gradients=base.held),
         "loss": _memory(
-            base, activations=inputs + cast + kept.at_loss, logits=kept.logits, gradients=base.held, unpacked=False
+            base,
+            activations=inputs + cast + kept.at_loss + base.head_gradient,
+            logits=kept.logits,
+            gradients=base.held,
+            unpacked=False,
         ),
         "head": _memory(
             base,
             activations=inputs + base.head_copy + (0 if kept.one_layer else base.copies) + base.head_gradient,
-            logits=kept.logits + kept.error if base.head_gradient else 0,
-            gradients=base.held,
+            gradients=base.held + (base.waiting if base.head_copy else 0),
         ),
         "first layer back": _memory(
             base,
