@@ -16,7 +16,7 @@ from studio.data.store.findings import figures, findings
 from studio.data.store.head import read_head
 from studio.data.store.importing import import_rows, store_folder
 from studio.data.store.lengths import count_lengths, lengths_path, read_lengths
-from studio.data.store.reading import FIRST_ORDER, RowStore
+from studio.data.store.reading import FIRST_ORDER, RowStore, rare_tail
 from studio.data.store.view import Query, Rows, Split, select
 from studio.errors import Cancelled, UserError
 from studio.formats import recognise
@@ -70,6 +70,21 @@ def test_every_row_is_there_good_or_set_aside_with_its_line_and_reason(tmp_path:
     assert "not closed" in lines[1].first and "empty answer (turn 2)" in lines[6].first
     assert lines[0].first == "Where is my order?" and lines[0].turns == 2
     assert store.row(0) == ROWS[0] and store.row(1) is None and store.row(6) == ROWS[6]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tail"),
+    [(" 500001?", "500001?"), ("river city", "ver city"), ("ab", "ab"), (" a", " a"), ("", ""), ("река", "река")],
+)
+def test_a_search_begins_at_its_rarest_sign(wanted: str, tail: str) -> None:
+    assert rare_tail(wanted) == tail and wanted.endswith(tail)
+
+
+def test_what_only_ends_as_the_search_does_is_not_found(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [turn(f"What is {at}?", "Over city") for at in (51, 151, 510)])
+    store, _ = imported(path)
+    assert store.search(" 51?").tolist() == [0] and store.search("51?").tolist() == [0, 1]
+    assert store.search("river city").tolist() == [] and store.search("ver city").tolist() == [0, 1, 2]
 
 
 def test_a_search_ignores_case_and_finds_all_words_of_a_row(tmp_path: Path) -> None:

@@ -46,6 +46,10 @@ class Columns:
         return len(self.number)
 
 
+_COMMON = " \netaoinsrhldcumfpgwybv.,kxjqz"  # the commonest first, of English and its kin
+_LEAST_TAIL = 3
+
+
 class RowStore:
     """Reads a store, complete or growing."""
 
@@ -111,8 +115,9 @@ class RowStore:
 
     def search(self, text: str) -> Ordinals:
         """Ordinals of the rows that hold `text`, whatever its case, in file order."""
-        sql = f"SELECT ordinal FROM {self._all()} WHERE contains(search, ?) ORDER BY ordinal"
-        return self._column(sql, [text.casefold()])
+        wanted = text.casefold()
+        sql = f"SELECT ordinal FROM {self._all()} WHERE contains(search, ?) AND contains(search, ?) ORDER BY ordinal"
+        return self._column(sql, [rare_tail(wanted), wanted])
 
     def by_first(self) -> Ordinals:
         """All ordinals, sorted by the first message; the import has left the order of a complete store."""
@@ -186,3 +191,19 @@ class RowStore:
         if self._base is None:
             raise UserError("The rows are closed.")
         return self._base.cursor()
+
+
+def rare_tail(text: str) -> str:
+    """The end of `text` that begins with its rarest sign, a few signs long at least.
+
+    DuckDB looks for the first byte and then compares: behind each space of a million rows that is most of a search.
+    Over a million rows " 500001?" takes 301 ms, "500001?" and then the whole of it 130.
+    """
+    begins = range(max(1, len(text) - _LEAST_TAIL + 1))
+    return text[max(begins, key=lambda at: _rareness(text[at : at + 1])) :]
+
+
+def _rareness(sign: str) -> int:
+    """Signs of other scripts share their first byte with all of their neighbours: they count as common."""
+    place = _COMMON.find(sign)
+    return place if place >= 0 else len(_COMMON) if sign.isascii() else 0
