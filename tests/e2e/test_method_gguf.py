@@ -1,39 +1,30 @@
-"""What each kind of result becomes as a GGUF file: llama.cpp must find the tuned model in it.
-
-One method for each kind: a whole model, one with biases that its base lacks, an adapter that is no LoRA, and so on.
-"""
+"""What every method's result becomes as a GGUF file: llama.cpp must find the tuned model in it."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from studio.export.converter import converter_folder
-from tests.helpers.small_run import make_run, train_here
+from studio.methods import METHODS
+from studio.protocol import events
+from studio.worker.job import Context
+from studio.worker.jobs import export
+from tests.helpers.method_cases import make_case
+from tests.helpers.small_run import train_here
 
-pytestmark = pytest.mark.skipif(not converter_folder().is_dir(), reason="the converter is not installed")
-
-KINDS: dict[str, dict[str, Any]] = {
-    "whole model": {"key": "lisa", "active_layers": 1, "interval": 3},
-    "adapter that is no LoRA": {"key": "miss", "rank": 8},
-    "ranks of its own in each layer": {"key": "eva", "rank": 8},
-    "stretched context": {"key": "longlora", "rank": 8, "stretch": 4},
-    "biases": {"key": "lofit", "share": 0.5, "selection_steps": 3},
-}
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not converter_folder().is_dir(), reason="the converter is not installed"),
+]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_file_verifies(kind: str, tmp_path: Path) -> None:
-    run = make_run(tmp_path, method=KINDS[kind])
+@pytest.mark.parametrize("case", [*METHODS.all(), "bone", "freeze-head", "longlora-stretched"])
+def test_file_verifies(case: str, tmp_path: Path) -> None:
+    """Tokens and probabilities on held-out rows are those of the tuned model."""
+    run, heard = make_case(tmp_path, case), list[events.Event]()
     train_here(run)
-    command = [sys.executable, "-m", "studio", "export", str(run.folder), "--to", "gguf", "--quant", "F16", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (file,) = json.loads(done.stdout)["files"]
-    assert file["report"]["passed"] and file["report"]["positions"] > 20, file
+    export.run(Context(emit=heard.append), {"source": str(run.folder), "to": "gguf", "quant": "F16"})
+    (file,) = [event for event in heard if isinstance(event, events.Result)][-1].value["files"]
+    assert file["report"]["passed"] and file["report"]["positions"] > 20, file["report"]["sentence"]
