@@ -40,15 +40,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "freeze-head": {"key": "freeze", "trained_layers": 1, "train_head": True},
     "galore-outside": {"key": "galore", "rank": 8, "interval": 5, "train_embeddings": True},
     "corda-knowledge": {"key": "corda", "rank": 8, "mode": "knowledge"},
-    "longlora-stretched": {"key": "longlora", "rank": 8, "stretch": 4},
     "bone": {"key": "miss", "form": "bone", "rank": 8},
 }
+# Its weights mean something under another config than the base's alone.
+RESHAPED: dict[str, dict[str, Any]] = {"longlora-stretched": {"key": "longlora", "rank": 8, "stretch": 4}}
 CASES = [*METHODS.all(), *VARIANTS]
 
 
 def settings_of(case: str) -> dict[str, Any]:
     """`method` of a case."""
-    return VARIANTS.get(case) or {"key": case, **SETTINGS.get(case, {})}
+    return {**VARIANTS, **RESHAPED}.get(case) or {"key": case, **SETTINGS.get(case, {})}
 
 
 def make_case(folder: Path, case: str, name: str = "r1", **train: Any) -> Run:
