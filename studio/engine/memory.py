@@ -108,6 +108,7 @@ def _track(prepared: Prepared, optimizer: torch.optim.Optimizer) -> dict[str, di
         "adapter": _bytes(beside.values()),
         "gradients": _bytes(p.grad for p in [*trained, *beside.values()] if p.grad is not None),
         "optimizer": _bytes(states),
+        "cache": {"cpu": prepared.cached_bytes()},
     }
     for device, size in _bytes(trained).items():
         sizes[kind][device] = sizes[kind].get(device, 0) + size
@@ -117,7 +118,8 @@ def _track(prepared: Prepared, optimizer: torch.optim.Optimizer) -> dict[str, di
 def _bytes(tensors: Iterable[Any]) -> dict[str, int]:
     total: dict[str, int] = {}
     for tensor in tensors:
-        total[tensor.device.type] = total.get(tensor.device.type, 0) + tensor.nbytes
+        size = min(tensor.nbytes, tensor.untyped_storage().nbytes())  # what stands for a streamed matrix has no memory
+        total[tensor.device.type] = total.get(tensor.device.type, 0) + size
     return total
 
 

@@ -27,6 +27,8 @@ class Base:
         trainable: exact values of trained tensors to start from, by name; overrides `resume`. Empty for a new run.
         workspace: where large files of this run may lie, None for a place of the method's choice.
         rows: token ids of the first `n` training rows, for methods that look at data before they begin.
+        progress: takes (bytes done, all bytes) while weights are laid out on the drive; raises where that is not wanted
+            any more.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class Base:
     trainable: dict[str, torch.Tensor] = field(default_factory=dict)
     rows: Callable[[int], list[list[int]]] = lambda n: []
     workspace: Path | None = None
+    progress: Callable[[int, int], None] = lambda done, total: None
 
     @property
     def dtype(self) -> str:
@@ -60,6 +63,7 @@ class Prepared:
         saves_each_step: True where what is trained lies on the drive, so that a checkpoint costs next to nothing and
             the one before it is gone with the next step.
         answers_slowly: whether each token of an answer reads the model from the drive, so that samples are left out.
+        cached_bytes: of buffers that weights pass through or wait in, now.
         close: lets go of files and threads when the run has ended, however it ended.
     """
 
@@ -71,6 +75,7 @@ class Prepared:
     saves_each_step: bool = False
     close: Callable[[], None] = lambda: None
     answers_slowly: bool = False
+    cached_bytes: Callable[[], int] = lambda: 0
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Trained parameters by name."""

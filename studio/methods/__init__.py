@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
 
 
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""Bytes of a number in NF4 with double quantisation: half a byte, one for each 64, and four for each 256 of those."""
+
+
 class MethodParams(Settings):
     """Base of every method's settings. `key` names the method."""
 
@@ -46,6 +50,9 @@ class Trained:
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
         read_bytes, written_bytes: of the drive, in one optimizer step.
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
+        elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
+            pass through.
+        recomputes: whether each layer is computed anew on the way back, so that only its input is kept.
         backward: False where no gradients are computed at all (MeZO).
         forwards: forward passes a micro-batch.
     """
@@ -71,6 +78,8 @@ class Trained:
     stored_bytes: int = 0
     read_bytes: int = 0
     written_bytes: int = 0
+    elsewhere: int = 0
+    recomputes: bool = False
     backward: bool = True
     forwards: float = 1.0
 
@@ -91,6 +100,8 @@ class Method:
         lighter: key of the method that does nearly the same with less memory, "" for none.
         is_streamed: whether weights come from the drive layer by layer, into buffers that no tracing of torch sees.
         quantises_base: whether the base is loaded in 4 bits (the loader asks).
+        placements: the same settings with the base in one place after the other, the quickest first; one where there is
+            no choice or it has been made.
         stretch: how many times longer the model's context becomes with these settings.
     """
 
@@ -107,6 +118,7 @@ class Method:
     lighter: str = ""
     quantises_base: bool = False
     is_streamed: bool = False
+    placements: Callable[[Any], tuple[Any, ...]] = lambda params: (params,)
     stretch: Callable[[Any], float] = lambda params: 1.0
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from studio.declare import setting
 from studio.errors import Problem
-from studio.methods import MethodParams, Trained
+from studio.methods import NF4_BYTES, MethodParams, Trained
 from studio.models.arithmetic import Linear, Shapes
 from studio.models.facts import ModelFacts
 
@@ -45,6 +46,54 @@ class LowRankParams(MethodParams):
         help="Learns size and direction apart (arXiv 2402.09353): often a little better, about a third slower.",
         advanced=True,
     )
+
+
+class PlacedParams(LowRankParams):
+    """Adapters whose base may lie on the drive."""
+
+    placement: Literal["auto", "memory", "drive"] = setting(
+        "auto",
+        title="Where the base lies",
+        help="Memory: all of it on the device. Drive: its layers stream from an SSD, two readings of the model in each"
+        " step, so that a model far larger than the card can be tuned; adapters stay on the device and nothing is"
+        " written. Auto takes memory where the run fits, else the drive.",
+        advanced=True,
+    )
+    cache_gb: float | None = setting(
+        None,
+        title="Streamed layers in RAM",
+        help="With the base on the drive: layers that stay in memory are not read again. Empty takes what is spare,"
+        " with a quarter of the free memory left alone; 0 takes nothing.",
+        unit="GB",
+        ge=0,
+        advanced=True,
+    )
+
+    @property
+    def cache_bytes(self) -> int | None:
+        return None if self.cache_gb is None else int(self.cache_gb * 1e9)
+
+
+def placements(params: PlacedParams, *, can_stream: bool) -> tuple[PlacedParams, ...]:
+    """Where the base may lie, the quickest place first."""
+    if params.placement != "auto":
+        return (params,)
+    wanted = ("memory", "drive") if can_stream else ("memory",)
+    return tuple(params.model_copy(update={"placement": place}) for place in wanted)
+
+
+def placed_problems(params: PlacedParams, facts: ModelFacts | None, *, can_stream: bool) -> list[Problem]:
+    """What cannot work in these settings with the base on the drive."""
+    found = problems(params, facts)
+    if params.placement != "drive":
+        return found
+    if not can_stream:
+        message = "This adapter begins with the base's own weights, which do not all lie in memory."
+        found.append(Problem("method.placement", message, 'Use init "default" without DoRA, or placement "memory".'))
+    if facts and facts.shapes.experts:
+        message = "Mixture-of-experts models cannot be streamed yet."
+        found.append(Problem("method.placement", message, 'Use placement "memory", or a dense model.'))
+    return found
 
 
 def problems(params: LowRankParams, facts: ModelFacts | None) -> list[Problem]:
@@ -90,4 +139,28 @@ def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) 
         quantised=shapes.linear_numbers if quantised else 0,
         adapted=frozenset(linear.name for linear in found),
         rank=params.rank,
+    )
+
+
+HELD_NUMBERS = 1 << 23
+"""An embedding of up to so many numbers stays in memory while layers stream."""
+_AT_ONCE = 2
+"""Layers in memory: the one that is computed and the one that is read ahead."""
+
+
+def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool = False) -> Trained:
+    """The same adapters, with two layers of the base in memory and the others on the drive."""
+    found = estimate(params, shapes)
+    ends = shapes.embedding + shapes.head
+    ends = ends if shapes.embedding <= HELD_NUMBERS else 0
+    layers = min(sum(shapes.layer_sizes), _AT_ONCE * max(shapes.layer_sizes, default=0))
+    packed = NF4_BYTES if quantised else 2.0
+    streamed = shapes.linear_numbers
+    return replace(
+        found,
+        quantised=layers if quantised else 0,
+        elsewhere=shapes.total - layers - ends,
+        recomputes=True,
+        stored_bytes=int(packed * streamed) + 2 * (shapes.embedding + shapes.head - ends),
+        read_bytes=int(2 * packed * streamed) + 2 * 2 * (shapes.embedding + shapes.head - ends),
     )

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Literal
 
 from studio.declare import setting
 from studio.errors import Problem
-from studio.methods import Method
-from studio.methods._lora import LowRankParams, estimate, problems
+from studio.methods import Method, Trained
+from studio.methods._lora import PlacedParams, estimate, estimate_streamed, placed_problems, placements
+from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
 if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
 
 
-class LoraParams(LowRankParams):
+class LoraParams(PlacedParams):
     """LoRA, with the library's variants that train, merge and export."""
 
     key: Literal["lora"] = "lora"
@@ -27,8 +28,13 @@ class LoraParams(LowRankParams):
     )
 
 
+def _can_stream(params: LoraParams) -> bool:
+    """Whether the adapter begins without a look at the base's weights."""
+    return params.init in ("default", "gaussian") and not params.dora
+
+
 def _problems(params: LoraParams, facts: ModelFacts | None) -> list[Problem]:
-    found = problems(params, facts)
+    found = placed_problems(params, facts, can_stream=_can_stream(params))
     if params.dora and params.init not in ("default", "gaussian"):
         found.append(
             Problem("method.init", f'"{params.init}" does not go with DoRA.', 'Use init "default", or turn dora off.')
@@ -36,7 +42,15 @@ def _problems(params: LoraParams, facts: ModelFacts | None) -> list[Problem]:
     return found
 
 
+def _estimate(params: LoraParams, shapes: Shapes) -> Trained:
+    return (estimate_streamed if params.placement == "drive" else estimate)(params, shapes)
+
+
 def _prepare(base: Base, params: LoraParams) -> Prepared:
+    if params.placement == "drive":
+        from studio.engine.stream.frozen import prepare_frozen  # heavy
+
+        return prepare_frozen(base, params, init=params.init, quantise=False, cache_bytes=params.cache_bytes)
     from studio.engine.adapters import prepare_low_rank  # heavy
 
     return prepare_low_rank(base, params, init=params.init, quantise=False)
@@ -51,7 +65,8 @@ METHOD = Method(
     Params=LoraParams,
     learning_rate=2e-4,
     problems=_problems,
-    estimate=estimate,
+    estimate=_estimate,
     prepare=_prepare,
     lighter="qlora",
+    placements=lambda params: placements(params, can_stream=_can_stream(params)),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
-from studio.methods._lora import LowRankParams, estimate, problems
+from studio.methods._lora import PlacedParams, estimate, estimate_streamed, placed_problems, placements
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
 
 
-class QloraParams(LowRankParams):
+class QloraParams(PlacedParams):
     """QLoRA. Only beginnings that leave the base alone: a 4-bit base cannot be changed."""
 
     key: Literal["qlora"] = "qlora"
@@ -25,17 +25,21 @@ class QloraParams(LowRankParams):
 
 
 def _problems(params: QloraParams, facts: ModelFacts | None) -> list[Problem]:
-    found = problems(params, facts)
+    found = placed_problems(params, facts, can_stream=not params.dora)
     if facts and "quantization_config" in facts.config:
         found.append(Problem("method.key", "This model is quantised already.", "Choose its 16-bit original for QLoRA."))
     return found
 
 
 def _estimate(params: QloraParams, shapes: Shapes) -> Trained:
-    return estimate(params, shapes, quantised=True)
+    return (estimate_streamed if params.placement == "drive" else estimate)(params, shapes, quantised=True)
 
 
 def _prepare(base: Base, params: QloraParams) -> Prepared:
+    if params.placement == "drive":
+        from studio.engine.stream.frozen import prepare_frozen  # heavy
+
+        return prepare_frozen(base, params, init=params.init, quantise=True, cache_bytes=params.cache_bytes)
     from studio.engine.adapters import prepare_low_rank  # heavy
 
     return prepare_low_rank(base, params, init=params.init, quantise=True)
@@ -53,4 +57,5 @@ METHOD = Method(
     estimate=_estimate,
     prepare=_prepare,
     quantises_base=True,
+    placements=lambda params: placements(params, can_stream=not params.dora),
 )

@@ -178,6 +178,7 @@ class _Session:
             resume=self.checkpoint / "weights" if self.checkpoint else None,
             trainable=load_safetensors(exact) if exact and exact.is_file() else {},
             workspace=self.run.folder / "store",
+            progress=self._tell_shards,
             rows=lambda n: [data.train.row(at).ids.tolist() for at in range(min(n, len(data.train)))],
         )
         try:
@@ -187,6 +188,11 @@ class _Session:
                 raise
         let_go()
         raise ran_out("while the model was loaded", self.spec, self.facts, held={}, is_safe="Nothing was lost.")
+
+    def _tell_shards(self, done: int, total: int) -> None:
+        self.emit(events.Phase(name="Laying out the base for streaming", done=done, total=total, unit="bytes"))
+        if self._is_stopped():
+            raise Cancelled
 
     def _make_loop(self, prepared: Prepared, data: TrainingData, memory: MemorySampler) -> Loop:
         batches = self._batches(data.train, training=True)

@@ -39,7 +39,9 @@ class Call:
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
+    """A matrix's place in the model and in its unit. `empty` stands there while nothing is bound."""
+
     module: nn.Module
     attribute: str
     empty: nn.Parameter
@@ -53,6 +55,7 @@ class Blocks:
         modules: decoder layers, their matrices without memory.
         prefixes: the name of each layer in the model.
         exact: whether arithmetic is fp32, so that residuals are read as well.
+        widens: whether bf16 weights become fp32 where nothing casts for them.
     """
 
     def __init__(
@@ -64,9 +67,10 @@ class Blocks:
         *,
         exact: bool,
         device: torch.device,
+        widens: bool = True,
     ) -> None:
         self.modules, self.store = modules, store
-        self._scheme, self._exact, self._device = scheme, exact, device
+        self._scheme, self._exact, self._device, self._widens = scheme, exact, device, widens
         self._places = [
             [_place(module, prefix, tensor) for tensor in unit.tensors]
             for module, prefix, unit in zip(modules, prefixes, store.layout.units, strict=False)
@@ -74,6 +78,7 @@ class Blocks:
         self._originals = [module.forward for module in modules]
         self._ahead: dict[int, tuple[Reading, Reading | None]] = {}
         self._bound: tuple[int, Buffer] | None = None
+        self._copy: torch.cuda.Event | None = None
         self._is_wide = False
         self._gives_tuple = False
         self._call: Callable[..., Any] = self._streamed
@@ -123,6 +128,7 @@ class Blocks:
         if self._bound is not None:
             at, buffer = self._bound
             self._empty(at)
+            self._copied()
             self.store.release(at, buffer)
             self._bound = None
 
@@ -131,6 +137,7 @@ class Blocks:
         assert self._bound is not None
         at, buffer = self._bound
         self._empty(at)
+        self._copied()
         self._bound = None
         return buffer
 
@@ -181,13 +188,22 @@ class Blocks:
         return forward
 
     def _streamed(self, at: int, hidden: torch.Tensor, *positional: Any, **named: Any) -> Any:
-        narrow = self._exact or torch.is_autocast_enabled(self._device.type)
+        narrow = self._exact or not self._widens or torch.is_autocast_enabled(self._device.type)
         self.bind(at, then=(at + 1) % len(self), wide=not narrow)
         out = self._originals[at](hidden, *positional, **named)
         self._gives_tuple = isinstance(out, tuple)
         return out
 
     def _fill(self, at: int, buffer: Buffer, rest: Reading | None) -> None:
+        make = self._maker(buffer, rest)
+        if self._device.type == "cuda":
+            self._copy = torch.cuda.Event()
+            self._copy.record()
+        for place in self._places[at]:
+            place.module._parameters[place.attribute] = make(place)
+
+    def _maker(self, buffer: Buffer, rest: Reading | None) -> Callable[[Place], nn.Parameter]:
+        """What makes a layer's parameters of what was read."""
         weights = buffer.view(torch.bfloat16)
         if self._exact:
             bits = buffer.view(torch.int16)
@@ -201,21 +217,30 @@ class Blocks:
                 weights = self._scheme.master(bits, {})
         weights = weights.to(self._device, non_blocking=True)
         weights = weights.float() if self._is_wide else weights
-        for place in self._places[at]:
+
+        def make(place: Place) -> nn.Parameter:
             values = weights[place.tensor.start : place.tensor.end].view(place.tensor.shape)
-            place.module._parameters[place.attribute] = nn.Parameter(values, requires_grad=False)
+            return nn.Parameter(values, requires_grad=False)
+
+        return make
+
+    def _copied(self) -> None:
+        """Wait until a card has taken what lies in a buffer, before anybody writes into it."""
+        if self._copy is not None:
+            self._copy.synchronize()
+            self._copy = None
 
     def _empty(self, at: int) -> None:
         for place in self._places[at]:
             place.module._parameters[place.attribute] = place.empty
 
 
-def _place(module: nn.Module, prefix: str, tensor: StoredTensor) -> _Place:
+def _place(module: nn.Module, prefix: str, tensor: StoredTensor) -> Place:
     path, _, attribute = tensor.name.removeprefix(prefix + ".").rpartition(".")
     owner = module.get_submodule(path)
     empty = owner._parameters[attribute]
     assert empty is not None
-    return _Place(owner, attribute, empty, tensor)
+    return Place(owner, attribute, empty, tensor)
 
 
 def takes_hidden_first(module: nn.Module) -> bool:

@@ -60,14 +60,14 @@ def make_store(folder: Path, layout: Layout, load: Load) -> Made:
         make_file(unit_path(folder, unit), 2 * layout.slot_bytes(unit))
         file = DriveFile(unit_path(folder, unit))
         is_direct = is_direct and file.is_direct
-        seconds += _fill(file, layout, unit, scheme, load, pool)
+        seconds += fill_unit(file, layout, unit, scheme, load, pool)
         file.close()
     layout.save(folder)
     written = sum(unit.weight_bytes for unit in layout.units)
     return Made(is_direct, written / seconds if written >= _JUDGED_BYTES and seconds else 0.0)
 
 
-def _fill(file: DriveFile, layout: Layout, unit: Unit, scheme: Scheme, load: Load, pool: BufferPool) -> float:
+def fill_unit(file: DriveFile, layout: Layout, unit: Unit, scheme: Scheme, load: Load, pool: BufferPool) -> float:
     """Write one unit tile by tile; the seconds that the drive took."""
     sources, seconds = {tensor.name: load(tensor.name).reshape(-1) for tensor in unit.tensors}, 0.0
     for first, end in layout.tiles(unit):

@@ -1,15 +1,11 @@
-"""The streamed step: layers pass through one at a time, forward, back, and straight into their update.
+"""Full fine-tuning streamed: layers pass through one at a time, forward, back, and straight into their update.
 
-Vertical: all micro-batches go through a layer before the next one is read (GreedySnake, arXiv 2512.17570), so that
-accumulation reads weights once. The forward pass keeps each layer's inputs and no graph; the backward pass reads the
-layers again from the last one down and computes each anew.
+How they pass: see `vertical.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +15,7 @@ from torch import nn
 
 from studio.engine.checkpoint import MANIFEST
 from studio.engine.driver import Driver
-from studio.engine.stream.blocks import Blocks, Call
-from studio.engine.stream.chance import Chance
+from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.clipping import Clip, Clipping
 from studio.engine.stream.create import Made
 from studio.engine.stream.learner import Gradient, Group, Learner, Lesson, at_rate
@@ -29,6 +24,7 @@ from studio.engine.stream.schemes import Hyper, Scheme, SchemeI
 from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
+from studio.engine.stream.vertical import Pass, Vertical
 from studio.errors import UserError
 from studio.models.store_layout import StoredTensor
 from studio.protocol import events
@@ -58,17 +54,6 @@ class Streamed:
     stand_ins: dict[str, nn.Parameter]
 
 
-@dataclass
-class _Pass:
-    """One step under way: each micro-batch's call, its layer inputs, and the gradient that travels down."""
-
-    calls: list[Call]
-    inputs: list[list[torch.Tensor]] = field(default_factory=list)
-    chances: list[list[Chance]] = field(default_factory=list)
-    travelling: list[torch.Tensor] = field(default_factory=list)
-    norms: dict[str, torch.Tensor] = field(default_factory=dict)
-
-
 class StreamDriver(Driver):
     """The loop's hand on a streamed model.
 
@@ -86,9 +71,12 @@ class StreamDriver(Driver):
         self.parts, self.store = parts, parts.store
         self._made = made
         self._learner = Learner(parts.store, parts.scheme, device=device, seed=seed)
+        self._vertical = Vertical(parts.blocks, parts.embedding, parts.head, device)
         self._device, self._clipping = device, clipping
         self._groups: dict[str, Group] = {}
         self._norm = 0.0
+        self._norms: dict[str, torch.Tensor] = {}
+        self._gradients: dict[str, torch.Tensor] = {}
         self._spill: Spill | None = None
         self._checkpoints = Path()
 
@@ -130,16 +118,16 @@ class StreamDriver(Driver):
             kept = torch.bfloat16 if len(rows) == 1 and not self._is_exact(loop) else torch.float32
             units = [*range(len(self.parts.blocks)), *(end.at for end in self.parts.tiled)]
             self._spill = Spill(self.store, units, kept)
-        under_way = _Pass([self.parts.blocks.note(partial(_forward, loop, row)) for row in rows])
-        self._climb(loop, under_way)
-        loss = self._turn(loop, rows, under_way, trained)
+        self._norms.clear()
+        under_way = self._vertical.climb(loop, rows)
+        loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained
         for at in reversed(range(len(self.parts.blocks))):
             self._descend(loop, under_way, at)
             if not waits:
-                self._learn_layer(under_way, at)
+                self._learn_layer(at)
         for call, gradient in zip(under_way.calls, under_way.travelling, strict=True):
             call.hidden.backward(gradient)
-        self._finish(under_way, waits)
+        self._finish(waits)
         return loss
 
     def gradient_size(self) -> float | None:
@@ -170,79 +158,42 @@ class StreamDriver(Driver):
         unused(self.store.folder)
         self.store.close()
 
-    def _climb(self, loop: Loop, under_way: _Pass) -> None:
-        """Forward without graph, keeping what each layer was given."""
-        blocks, hidden = self.parts.blocks, [call.hidden.detach() for call in under_way.calls]
-        with torch.no_grad():
-            for at in range(len(blocks)):
-                blocks.bind(at, then=at + 1)
-                under_way.inputs.append(list(hidden))
-                under_way.chances.append([Chance(self._device) for _ in hidden])
-                for number, call in enumerate(under_way.calls):
-                    with loop.accelerator.autocast():
-                        hidden[number] = blocks.run(at, hidden[number], call)
-        under_way.inputs.append(hidden)
-
-    def _turn(self, loop: Loop, rows: list[Rows], under_way: _Pass, trained: float) -> float:
-        """Through what follows the layers, and back to their output; the step's mean loss."""
-        total, outs = torch.zeros((), device=self._device), under_way.inputs.pop()
-        if self.parts.head is not None and len(rows) > 1:
-            ends = [
-                partial(self.parts.blocks.finish, out, partial(_forward, loop, r))
-                for r, out in zip(rows, outs, strict=True)
-            ]
-            with self._idle_embedding():
-                self.parts.head.score_together(ends)
-        for row, out in zip(rows, outs, strict=True):
-            leaf = out.requires_grad_(True)
-            with self._idle_embedding():
-                loss, nll = self.parts.blocks.finish(leaf, partial(_forward, loop, row))
-            loop.accelerator.backward(loss * (1 / trained))
-            assert leaf.grad is not None
-            under_way.travelling.append(leaf.grad)
-            total += nll
-        return float(total) / trained
-
-    def _descend(self, loop: Loop, under_way: _Pass, at: int) -> None:
-        """Backward through one layer for all micro-batches."""
-        blocks = self.parts.blocks
-        blocks.bind(at, then=at - 1, train=True)
+    def _descend(self, loop: Loop, under_way: Pass, at: int) -> None:
+        """Backward through one layer, its gradients gathered over all micro-batches."""
+        blocks, several = self.parts.blocks, len(under_way.calls) > 1
+        blocks.bind(at, then=at - 1, train=True)  # first the next layer is read ahead, then this one's records
         if not self._clip.waits:
             self._learner.prefetch(at)
-        inputs, chances = under_way.inputs.pop(), under_way.chances.pop()
-        several: dict[str, torch.Tensor] = {}
-        for number, call in enumerate(under_way.calls):
-            leaf = inputs[number].detach().requires_grad_(True)
-            with chances[number].again(), loop.accelerator.autocast():
-                out = blocks.run(at, leaf, call)
-            out.backward(under_way.travelling[number])
-            assert leaf.grad is not None
-            under_way.travelling[number] = leaf.grad
-            if len(inputs) > 1:
-                _add_up(several, blocks.parameters(at))
-        gradients = several or {name: _grad(p) for name, p in blocks.parameters(at).items()}
-        under_way.norms.update({name: _norm(gradient) for name, gradient in gradients.items()})
+        sums: dict[str, torch.Tensor] = {}
+
+        def gather() -> None:
+            if several:
+                _add_up(sums, blocks.parameters(at))
+
+        self._vertical.descend(loop, under_way, at, then=at - 1, train=True, each=gather)
+        gradients = sums or {name: _grad(p) for name, p in blocks.parameters(at).items()}
+        self._norms.update({name: _norm(gradient) for name, gradient in gradients.items()})
         if self._clip.waits:
             assert self._spill is not None
             self._spill.keep(at, gradients)
         self._gradients = gradients
 
-    def _learn_layer(self, under_way: _Pass, at: int) -> None:
+    def _learn_layer(self, at: int) -> None:
         names = [tensor.name for tensor in self.store.layout.units[at].tensors]
-        norm = _total([under_way.norms[name] for name in names])
+        norm = _total([self._norms[name] for name in names])
         gradients, self._gradients = self._gradients, {}
         weights = self.parts.blocks.hand_over()
         scale = self._clip.of_unit(float(norm))
         self._learner.learn(Lesson(at, weights, partial(_part, gradients), self._groups, scale))
 
     @torch.no_grad()
-    def _finish(self, under_way: _Pass, waits: bool) -> None:
+    def _finish(self, waits: bool) -> None:
         """What learns last: the ends, the vectors, and everything when gradients had to wait."""
         for tiled in self.parts.tiled:
-            under_way.norms[tiled.tensor.name] = self._keep_tiles(tiled) if waits else self._learn_tiles(tiled, None)
+            self._norms[tiled.tensor.name] = self._keep_tiles(tiled) if waits else self._learn_tiles(tiled, None)
         rest = {end.name: end.parameter for end in self.parts.ends} | self.parts.smalls.parameters
-        under_way.norms.update({name: _norm(p.grad) for name, p in rest.items() if p.grad is not None})
-        norm = _total([under_way.norms[name] for name in self.parts.stand_ins if name in under_way.norms])
+        self._norms.update({name: _norm(p.grad) for name, p in rest.items() if p.grad is not None})
+        norm = _total([self._norms[name] for name in self.parts.stand_ins if name in self._norms])
         self._norm = float(norm)
         if waits:
             scale = self._clip.of_all(norm)
@@ -250,10 +201,10 @@ class StreamDriver(Driver):
             for tiled in self.parts.tiled:
                 self._learn_tiles(tiled, scale)
         for end in self.parts.ends:
-            own = scale if waits else self._clip.of_unit(float(under_way.norms.get(end.name, 0.0)))
+            own = scale if waits else self._clip.of_unit(float(self._norms.get(end.name, 0.0)))
             self._learn_end(end, own)
         for name in self.parts.smalls.parameters:
-            own = scale if waits else self._clip.of_unit(float(under_way.norms.get(name, 0.0)))
+            own = scale if waits else self._clip.of_unit(float(self._norms.get(name, 0.0)))
             self.parts.smalls.learn(name, self._groups[name], own)
         self._clip.learned(self._norm)
         if self._spill is not None and not self._clip.waits:
@@ -301,18 +252,6 @@ class StreamDriver(Driver):
         end.forget()
         return _total(norms) if norms else torch.zeros(())
 
-    @contextlib.contextmanager
-    def _idle_embedding(self) -> Iterator[None]:
-        """Inside, a forward pass is only wanted for its end, so nothing is looked up."""
-        if self.parts.embedding is None:
-            yield
-            return
-        self.parts.embedding.is_idle = True
-        try:
-            yield
-        finally:
-            self.parts.embedding.is_idle = False
-
     def _learn_end(self, end: End, scale: float) -> None:
         if end.parameter.grad is None:
             return
@@ -323,10 +262,6 @@ class StreamDriver(Driver):
 
     def _is_exact(self, loop: Loop) -> bool:
         return loop.train.precision == "fp32"
-
-
-def _forward(loop: Loop, row: Rows) -> Any:
-    return loop.module(row.input_ids, row.position_ids, row.index, row.targets, row.row_lengths)
 
 
 def _part(gradients: dict[str, torch.Tensor], tensor: StoredTensor, first: int, end: int) -> torch.Tensor:

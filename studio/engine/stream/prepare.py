@@ -36,7 +36,7 @@ HELD_NUMBERS = 1 << 23
 """An embedding of up to so many numbers stays in memory, which saves the second look at its logits."""
 TILE = 1 << 20
 """Numbers of a tile of a larger one, about."""
-_PATIENCE_BYTES = 1_000_000_000
+PATIENCE_BYTES = 1_000_000_000
 """Read for each token, this makes an answer take minutes."""
 _HEADROOM = 0.25
 """Share of the memory that was free at the start which no cache ever takes."""
@@ -54,10 +54,10 @@ def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes
     if is_weightless():
         raise UserError("A streamed model's memory is calculated, it cannot be traced.", "Leave out --exact.")
     return_large_pieces()
-    model = _empty_model(base.folder)
+    model = empty_model(base.folder)
     layers = decoder_layers(model)
-    load = _loader(base.folder)
-    matrices, vectors = _sorted(model, layers, base.folder)
+    load = tensor_loader(base.folder)
+    matrices, vectors = sort_tensors(model, layers, base.folder)
     folder = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-store-"))
     made = None
     if base.resume is None:
@@ -82,26 +82,25 @@ def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes
         parameters=parts.stand_ins,
         saves_each_step=True,
         close=driver.close,
-        answers_slowly=_uncached_bytes(store, len(layers)) > _PATIENCE_BYTES,
+        cached_bytes=lambda: store.pool.held_bytes,
+        answers_slowly=uncached_bytes(store, len(layers)) > PATIENCE_BYTES,
     )
 
 
-def _empty_model(folder: Path) -> Any:
+def empty_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     """The model's modules; parameters have shapes only, tables that are computed (rotary angles) are there."""
     from accelerate import init_empty_weights
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     with init_empty_weights(include_buffers=False):
-        model = AutoModelForCausalLM.from_config(
-            config, dtype=torch.float32, attn_implementation=attention_kind(folder)
-        )
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention_kind(folder))
     model.tie_weights()
     model.config.use_cache = False
     return model
 
 
-def _loader(folder: Path) -> Callable[[str], torch.Tensor]:
+def tensor_loader(folder: Path) -> Callable[[str], torch.Tensor]:
     """A tensor of the folder by its name."""
     from safetensors import safe_open
 
@@ -117,7 +116,7 @@ def _loader(folder: Path) -> Callable[[str], torch.Tensor]:
     return load
 
 
-def _sorted(
+def sort_tensors(
     model: Any, layers: list[nn.Module], folder: Path
 ) -> tuple[dict[str, nn.Parameter], dict[str, nn.Parameter]]:
     """Matrices and vectors of the model by name.
@@ -150,7 +149,7 @@ def _lay_out(
             shapes[inside[id(parameter)]][name] = tuple(parameter.shape)
     units = [lay_out_unit(f"layer-{at:03d}", layer) for at, layer in enumerate(shapes)]
     outside = [(name, p) for name, p in matrices.items() if id(p) not in inside]
-    kind, tiled = SCHEMES[scheme], _tiled_names(model)
+    kind, tiled = SCHEMES[scheme], tiled_names(model)
     for at, (name, p) in enumerate(outside):
         tile = row_tile(p.shape[1], min(kind.tile, TILE)) if name in tiled else 0
         units.append(lay_out_unit(f"end-{at}", {name: tuple(p.shape)}, tile=tile))
@@ -164,19 +163,21 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers
     slots = [0] * len(layout.units)
     if base.resume is not None:
         slots = open_stored(base.resume).slots
-    room = cache_bytes
-    if room is None:
-        room = int(psutil.virtual_memory().available * (1 - _HEADROOM)) // 2
-    cached = _cached(layout, room, layers)
+    cached = cached_layers(layout, spare_bytes(cache_bytes), layers)
     return Store(folder, layout, slots, cached=cached, pinned=base.device.type == "cuda")
 
 
-def _uncached_bytes(store: Store, layers: int) -> int:
+def spare_bytes(wanted: int | None) -> int:
+    """What a cache may take: as much as was asked for, or half of what is free less some headroom."""
+    return wanted if wanted is not None else int(psutil.virtual_memory().available * (1 - _HEADROOM)) // 2
+
+
+def uncached_bytes(store: Store, layers: int) -> int:
     """What a forward pass reads from the drive, each time."""
     return sum(unit.weight_bytes for at, unit in enumerate(store.layout.units[:layers]) if at not in store.cached)
 
 
-def _cached(layout: Layout, room: int, layers: int) -> set[int]:
+def cached_layers(layout: Layout, room: int, layers: int) -> set[int]:
     """The last layers first: they are needed again soonest."""
     chosen: set[int] = set()
     for at in reversed(range(layers)):
@@ -223,11 +224,11 @@ def _take_apart(
     tiled = [
         TiledEnd(at, store, scheme, exact=exact, device=base.device) for at in outside if store.layout.units[at].tile
     ]
-    embedding, head = _stand_in(model, tiled) if tiled else (None, None)
+    embedding, head = put_stand_ins(model, tiled) if tiled else (None, None)
     return Streamed(store, scheme, blocks, ends, tiled, embedding, head, smalls, stand_ins)
 
 
-def _tiled_names(model: Any) -> set[str]:
+def tiled_names(model: Any) -> set[str]:
     """Embedding and head where they are too large to be held and of a kind that can be tiled."""
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     is_plain = isinstance(embedding, nn.Embedding) and type(head) is nn.Linear and head.bias is None
@@ -237,13 +238,15 @@ def _tiled_names(model: Any) -> set[str]:
     return {name for name, p in model.named_parameters() if id(p) in wanted}
 
 
-def _stand_in(model: Any, tiled: list[TiledEnd]) -> tuple[TiledEmbedding, TiledHead]:
+def put_stand_ins(
+    model: Any, tiled: list[TiledEnd], dtype: torch.dtype = torch.float32
+) -> tuple[TiledEmbedding, TiledHead]:
     """Put the tiled ends in the place of the model's own."""
     ends = {end.tensor.name: end for end in tiled}
     names = {id(p): name for name, p in model.named_parameters()}
     before, after = model.get_input_embeddings(), model.get_output_embeddings()
     own, outer = ends[names[id(before.weight)]], ends[names[id(after.weight)]]
-    head, embedding = TiledHead(outer), TiledEmbedding(own, getattr(before, "embed_scale", None))
+    head, embedding = TiledHead(outer), TiledEmbedding(own, getattr(before, "embed_scale", None), dtype)
     model.set_input_embeddings(embedding)
     model.set_output_embeddings(head)
     return embedding, head

@@ -28,22 +28,19 @@ class Store:
         slots: of each unit, the slot that holds what the newest checkpoint means.
         cached: the numbers of the units whose weights stay in memory.
         pinned: whether buffers are registered with the card.
+        shared: whether it is only read, by as many as like to.
 
     Attributes:
         cached: see above.
         is_direct: whether the page cache is passed by.
     """
 
-    def __init__(self, folder: Path, layout: Layout, slots: list[int], *, cached: set[int], pinned: bool) -> None:
+    def __init__(
+        self, folder: Path, layout: Layout, slots: list[int], *, cached: set[int], pinned: bool, shared: bool = False
+    ) -> None:
         self.folder, self.layout = folder, layout
         self.pool, self.traffic = BufferPool(pinned=pinned), Traffic()
-        self._lock = FileLock(folder / ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise UserError(
-                "Another run is training on these streamed weights.", "Wait until it has ended, or stop it."
-            ) from error
+        self._lock = None if shared else _lock(folder)
         self._files = [DriveFile(unit_path(folder, unit)) for unit in layout.units]
         self.is_direct = all(file.is_direct for file in self._files)
         self._committed, self._working = list(slots), list(slots)
@@ -171,7 +168,8 @@ class Store:
         self.traffic.close()
         for file in self._files:
             file.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def _wrote(self, at: int, buffer: Buffer) -> None:
         self._writing.discard(at)
@@ -196,3 +194,14 @@ class Store:
 
     def _target(self, at: int) -> int:
         return (1 - self._committed[at]) * self.layout.slot_bytes(self.layout.units[at])
+
+
+def _lock(folder: Path) -> FileLock:
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            "Another run is training on these streamed weights.", "Wait until it has ended, or stop it."
+        ) from error
+    return lock

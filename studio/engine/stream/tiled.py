@@ -40,15 +40,18 @@ class TiledEnd:
 
     Args:
         exact: whether arithmetic is fp32, so that residuals are read as well.
+        learns: whether it is trained; a frozen one leaves nothing behind for a step of its own.
 
     Attributes:
         looked_up: token ids and the leaf that stands for their rows, of each micro-batch of the step.
         scored: what the head's gradient is made of.
     """
 
-    def __init__(self, at: int, store: Store, scheme: Scheme, *, exact: bool, device: torch.device) -> None:
+    def __init__(
+        self, at: int, store: Store, scheme: Scheme, *, exact: bool, device: torch.device, learns: bool = True
+    ) -> None:
         (self.tensor,) = store.layout.units[at].tensors
-        self.at, self.device = at, device
+        self.at, self.device, self.learns = at, device, learns
         self.vocabulary, self.width = self.tensor.shape
         self.looked_up: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.scored: list[Scored] = []
@@ -127,14 +130,16 @@ class TiledEmbedding(nn.Module):
 
     Args:
         factor: what some families multiply rows with.
+        dtype: of what is looked up.
 
     Attributes:
         is_idle: set while a forward pass is only wanted for its end.
     """
 
-    def __init__(self, end: TiledEnd, factor: torch.Tensor | None) -> None:
+    def __init__(self, end: TiledEnd, factor: torch.Tensor | None, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.end, self._factor, self.is_idle = end, factor, False
+        self._dtype = dtype
 
     @property
     def weight(self) -> torch.Tensor:
@@ -144,10 +149,10 @@ class TiledEmbedding(nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """(..., ) -> (..., width)."""
         if self.is_idle:
-            return torch.zeros((), device=self.end.device).expand(*ids.shape, self.end.width)
+            return torch.zeros((), dtype=self._dtype, device=self.end.device).expand(*ids.shape, self.end.width)
         flat = ids.reshape(-1)
-        rows = self.end.rows(flat)
-        if torch.is_grad_enabled():
+        rows = self.end.rows(flat).to(self._dtype)
+        if self.end.learns and torch.is_grad_enabled():
             rows.requires_grad_(True)
             self.end.looked_up.append((flat, rows))
         out = rows.view(*ids.shape, self.end.width)
@@ -242,7 +247,8 @@ class _TiledNll(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden, targets, log_sums, gradient = ctx.saved_tensors
         (scale,) = grads
-        ctx.end.scored.append(Scored(hidden, targets, log_sums, scale, ctx.softcap))
+        if ctx.end.learns:
+            ctx.end.scored.append(Scored(hidden, targets, log_sums, scale, ctx.softcap))
         return (gradient * scale[:, None]).to(hidden.dtype), None, None, None, None
 
 

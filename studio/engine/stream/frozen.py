@@ -1,0 +1,234 @@
+"""Adapters on a base that streams: its layers are only read, adapters and their state stay where they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from bitsandbytes.nn import Linear4bit
+from torch import nn
+
+from studio.engine.adapters import attach, low_rank_config
+from studio.engine.driver import Driver
+from studio.engine.layers import decoder_layers
+from studio.engine.prepared import Base, Prepared
+from studio.engine.stream.blocks import Blocks, Place
+from studio.engine.stream.buffers import Buffer
+from studio.engine.stream.four_bits import Places, Unpacker, empty_layer, pack
+from studio.engine.stream.heap import return_large_pieces
+from studio.engine.stream.prepare import (
+    PATIENCE_BYTES,
+    TILE,
+    cached_layers,
+    empty_model,
+    put_stand_ins,
+    sort_tensors,
+    spare_bytes,
+    tensor_loader,
+    tiled_names,
+    uncached_bytes,
+)
+from studio.engine.stream.schemes import Scheme
+from studio.engine.stream.shards import ExactScheme, FrozenScheme, ready_shards
+from studio.engine.stream.store import Store
+from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
+from studio.engine.stream.traffic import Reading
+from studio.engine.stream.vertical import Vertical
+from studio.errors import UserError
+from studio.methods._lora import LowRankParams
+from studio.models.facts import tensor_headers
+from studio.models.fingerprint import fingerprint
+from studio.models.store_layout import Layout, lay_out_unit, row_tile
+
+if TYPE_CHECKING:
+    from studio.engine.loop import Loop
+    from studio.engine.rows import Rows
+
+
+def prepare_frozen(
+    base: Base, params: LowRankParams, *, init: str, quantise: bool, cache_bytes: int | None
+) -> Prepared:
+    """An adapter on a base whose layers are read from the drive, twice in each step.
+
+    Args:
+        quantise: keep the layers' matrices in 4 bits.
+        cache_bytes: of layers that may stay in memory; None takes what is spare.
+
+    Raises:
+        UserError: the architecture cannot be streamed, there is no room, or an adapter belongs outside the layers.
+    """
+    return_large_pieces()
+    frame = _Frame(base, quantise=quantise)
+    store = frame.open(cache_bytes)
+    try:
+        blocks = frame.blocks(store)
+        embedding, head = frame.ends(store)
+        prepared = attach(frame.model, base, low_rank_config(base, params, init))
+        _refuse_outside(frame.model, frame.layers)
+    except BaseException:
+        store.close()
+        raise
+    driver = FrozenDriver(store, blocks, Vertical(blocks, embedding, head, base.device))
+    return replace(
+        prepared,
+        driver=driver,
+        close=store.close,
+        answers_slowly=uncached_bytes(store, len(frame.layers)) > PATIENCE_BYTES,
+        cached_bytes=lambda: store.pool.held_bytes,
+    )
+
+
+class FrozenDriver(Driver):
+    """The loop's hand on a streamed base: gradients of the adapters, in one pass up and one down."""
+
+    def __init__(self, store: Store, blocks: Blocks, vertical: Vertical) -> None:
+        self.store, self._blocks, self._vertical = store, blocks, vertical
+
+    def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
+        """As `Loop.accumulate` leaves it, but for the order of addition."""
+        under_way = self._vertical.climb(loop, rows)
+        total = self._vertical.turn(loop, rows, under_way, loop.accelerator.num_processes / trained)
+        for at in reversed(range(len(self._blocks))):
+            self._vertical.descend(loop, under_way, at, then=at - 1, train=False, each=_nothing)
+        (summed,) = loop.sum(total)
+        return summed / trained
+
+
+class _Frame:
+    """A model without the matrices of its layers, and the shards that hold them."""
+
+    def __init__(self, base: Base, *, quantise: bool) -> None:
+        self._base, self._quantise = base, quantise
+        self._dtype: torch.dtype = getattr(torch, base.dtype)
+        self.model = empty_model(base.folder, self._dtype)
+        self.layers = decoder_layers(self.model)
+        self._load = tensor_loader(base.folder)
+        matrices, vectors = sort_tensors(self.model, self.layers, base.folder)
+        inside = {id(p) for layer in self.layers for p in layer.parameters()}
+        self._inside = {name: p for name, p in matrices.items() if id(p) in inside}
+        self._tiled = tiled_names(self.model)
+        self._shapes = {name: tuple(p.shape) for name, p in matrices.items()}
+        kept = [name for name in matrices if name not in self._inside and name not in self._tiled]
+        self._scheme: Scheme = ExactScheme() if self._is_longer() else FrozenScheme()
+        self._turned: set[str] = set()  # GPT-2's matrices are stored the other way round
+        self._layout = self._lay_out()
+        for name in [*kept, *vectors]:
+            self._set(name, nn.Parameter(self._load(name).to(base.device, self._dtype), requires_grad=False))
+        self._empty_layers()
+        self.model.tie_weights()
+        for module in self.model.modules():
+            module._buffers.update({name: b if b is None else b.to(base.device) for name, b in module._buffers.items()})
+        self.model.requires_grad_(False)
+
+    def open(self, cache_bytes: int | None) -> Store:
+        """The shards, made first where they are not there."""
+        base, layout = self._base, self._layout
+        folder = ready_shards(layout, self._scheme, self._load, self._pack if self._quantise else None, base.progress)
+        cached = cached_layers(layout, spare_bytes(cache_bytes), len(self.layers))
+        pinned = base.device.type == "cuda"
+        return Store(folder, layout, [0] * len(layout.units), cached=cached, pinned=pinned, shared=True)
+
+    def blocks(self, store: Store) -> Blocks:
+        """The layers, bound to a store."""
+        names = {id(module): name for name, module in self.model.named_modules()}
+        prefixes, device = [names[id(layer)] for layer in self.layers], self._base.device
+        if self._quantise:
+            unpacker = Unpacker(self._dtype, device)
+            return _PackedBlocks(self.layers, prefixes, store, self._scheme, unpacker=unpacker, device=device)
+        exact = self._base.precision == "fp32"
+        return Blocks(self.layers, prefixes, store, self._scheme, exact=exact, device=device, widens=False)
+
+    def ends(self, store: Store) -> tuple[TiledEmbedding | None, TiledHead | None]:
+        """Embedding and head in tiles, where they are large."""
+        exact, units = self._base.precision == "fp32", store.layout.units
+        tiled = [
+            TiledEnd(at, store, self._scheme, exact=exact, device=self._base.device, learns=False)
+            for at in range(len(self.layers), len(units))
+        ]
+        return put_stand_ins(self.model, tiled, self._dtype) if tiled else (None, None)
+
+    def _is_longer(self) -> bool:
+        """Whether arithmetic in fp32 needs more of a matrix than its bf16."""
+        headers = tensor_headers(self._base.folder)
+        streamed = self._tiled if self._quantise else [*self._inside, *self._tiled]
+        return self._base.precision == "fp32" and any(headers[name]["dtype"] != "BF16" for name in streamed)
+
+    def _lay_out(self) -> Layout:
+        units = []
+        for at, layer in enumerate(self.layers):
+            own = {id(p) for p in layer.parameters()}
+            shapes = {name: self._kept_shape(name) for name, p in self._inside.items() if id(p) in own}
+            units.append(lay_out_unit(f"layer-{at:03d}", shapes))
+        for at, name in enumerate(name for name in self._shapes if name in self._tiled):
+            shape = self._shapes[name]
+            units.append(lay_out_unit(f"end-{at}", {name: shape}, tile=row_tile(shape[1], TILE)))
+        kind = f"{self._scheme.key}-nf4-{self._base.dtype}" if self._quantise else self._scheme.key
+        return Layout(kind, fingerprint(self._base.folder), self._scheme.tile, self._scheme.parts, tuple(units))
+
+    def _kept_shape(self, name: str) -> tuple[int, ...]:
+        shape = self._shapes[name]
+        return (Places(shape[0] * shape[1]).size // 2,) if self._quantise else shape
+
+    def _pack(self, name: str) -> torch.Tensor:
+        matrix = self._load(name).to(self._dtype)
+        return pack(matrix.T if name in self._turned else matrix)
+
+    def _empty_layers(self) -> None:
+        """In the place of each matrix something of its shape that takes no memory, on the device."""
+        for name, parameter in self._inside.items():
+            if self._quantise:
+                owner = name.removesuffix(".weight")
+                layer = self.model.get_submodule(owner)
+                if not isinstance(layer, nn.Linear):
+                    self._turned.add(name)
+                self._replace(owner, empty_layer(layer, self._dtype, self._base.device))
+                continue
+            nothing = torch.zeros((), dtype=self._dtype, device=self._base.device).expand(parameter.shape)
+            self._set(name, nn.Parameter(nothing, requires_grad=False))
+
+    def _replace(self, name: str, module: nn.Module) -> None:
+        parent, _, last = name.rpartition(".")
+        setattr(self.model.get_submodule(parent), last, module)
+        self.model.is_loaded_in_4bit = True  # peft asks
+
+    def _set(self, name: str, parameter: nn.Parameter) -> None:
+        owner, _, attribute = name.rpartition(".")
+        self.model.get_submodule(owner)._parameters[attribute] = parameter
+
+
+class _PackedBlocks(Blocks):
+    """Layers in 4 bits: they stay packed on the device as well, and each product unpacks its own matrix."""
+
+    def __init__(self, *args: Any, unpacker: Unpacker, device: torch.device) -> None:
+        super().__init__(*args, exact=False, device=device, widens=False)
+        self._unpacker = unpacker
+
+    def _maker(self, buffer: Buffer, rest: Reading | None) -> Callable[[Place], nn.Parameter]:
+        here = buffer.bytes.to(self._device, non_blocking=True)
+
+        def make(place: Place) -> nn.Parameter:
+            assert isinstance(place.module, Linear4bit)
+            return self._unpacker.parameter(here[2 * place.tensor.start : 2 * place.tensor.end], place.module)
+
+        return make
+
+
+def _refuse_outside(model: Any, layers: list[nn.Module]) -> None:
+    """An adapter on the embedding or the head would have to stream with it.
+
+    Raises:
+        UserError: there is one.
+    """
+    inside = {id(p) for layer in layers for p in layer.parameters()}
+    outside = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in inside]
+    if outside:
+        raise UserError(
+            "A streamed base takes adapters inside its layers only, not on embedding or head.",
+            'Name others in method.targets, or "all-linear".',
+        )
+
+
+def _nothing() -> None:
+    """Adapters keep their gradients themselves."""

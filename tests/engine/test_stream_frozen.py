@@ -1,0 +1,133 @@
+"""Adapters on a base that streams from the drive: the losses and weights of a base in memory, and nothing written."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from studio.engine.stream import frozen, prepare
+from studio.engine.stream.four_bits import Unpacker, empty_layer, pack
+from studio.errors import UserError
+from studio.paths import cache_dir
+from studio.project.runs import Run
+from studio.protocol import commands, events
+from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here
+
+
+def _method(key: str, placement: str, **more: Any) -> dict[str, Any]:
+    return {"key": key, "placement": placement, "cache_gb": 0, **more}
+
+
+def _both(tmp_path: Path, key: str, **settings: Any) -> tuple[Run, list[float], Run, list[float]]:
+    memory = make_run(tmp_path, method=_method(key, "memory"), name="memory", **settings)
+    drive = make_run(tmp_path, method=_method(key, "drive"), name="drive", **settings)
+    return memory, losses(train_here(memory)), drive, losses(train_here(drive))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("key", ["lora", "qlora"])
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gemma2", "gpt2"])
+def test_equals_a_base_in_memory(family: str, key: str, precision: str, tmp_path: Path) -> None:
+    """One micro-batch a step: the same operations in the same order, so the same bits."""
+    memory, expected, drive, heard = _both(tmp_path, key, family=family, precision=precision, steps=6)
+    assert heard == pytest.approx(expected, abs=1e-6 if precision == "fp32" else 2e-3)
+    if family == "llama" and precision == "fp32":
+        assert heard == expected
+        assert_same_result(memory, drive)
+
+
+@pytest.mark.parametrize("key", ["lora", "qlora"])
+def test_several_micro_batches_add_up(key: str, tmp_path: Path) -> None:
+    memory, expected, drive, heard = _both(tmp_path, key, accumulation=3, batch_size=2, steps=6)
+    assert heard == pytest.approx(expected, abs=1e-6)
+    a, b = result_tensors(memory), result_tensors(drive)
+    assert all(torch.allclose(a[name], b[name], atol=1e-5) for name in a)
+
+
+@pytest.mark.parametrize("key", ["lora", "qlora"])
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gemma2"])
+def test_ends_in_tiles_give_the_same_loss(
+    family: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "HELD_NUMBERS", 0)
+    monkeypatch.setattr(frozen, "TILE", 1 << 13)
+    _, expected, _, heard = _both(tmp_path, key, family=family, steps=6, accumulation=2)
+    assert heard == pytest.approx(expected, abs=2e-5)
+
+
+def test_goes_on_exactly_from_the_same_shards(tmp_path: Path) -> None:
+    method = _method("lora", "drive", dropout=0.1)
+    straight = make_run(tmp_path, method=method, name="straight", steps=6)
+    heard = train_here(straight)
+    paused = make_run(tmp_path, method=method, name="paused", steps=6)
+    first: list[events.Event] = []
+
+    def poll() -> list[commands.Command]:
+        return [commands.Pause()] if len(losses(first)) == 3 else []
+
+    from studio.worker.training import train
+
+    train(paused, first.append, poll, resume=False)
+    made = {path: path.stat().st_mtime_ns for path in (cache_dir() / "shards").rglob("*.bin")}
+    again = train_here(paused, resume=True)
+    assert losses(first) + losses(again) == losses(heard)
+    assert_same_result(straight, paused)
+    assert made and made == {path: path.stat().st_mtime_ns for path in (cache_dir() / "shards").rglob("*.bin")}
+
+
+def test_only_reads_and_as_much_as_the_formula_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the layers in 16 bits each step; no byte is written."""
+    stores = []
+    opened = frozen.Store
+
+    def keep(*args: Any, **named: Any) -> Any:
+        stores.append(opened(*args, **named))
+        return stores[-1]
+
+    monkeypatch.setattr(frozen, "Store", keep)
+    run = make_run(tmp_path, method=_method("lora", "drive"), precision="bf16", steps=5, eval_every=100)
+    before: list[int] = []
+
+    def poll() -> list[commands.Command]:
+        if stores:
+            before.append(stores[0].traffic.counts.read)
+        return []
+
+    train_here(run, poll=poll)
+    layers = sum(unit.weight_bytes for unit in stores[0].layout.units)
+    steps = [b - a for a, b in pairwise(before)][:-1]  # the last one is evaluated as well
+    # The lowest layer is still there when the next step begins, and the highest when the way down does.
+    last = stores[0].layout.units[0].weight_bytes
+    assert steps and all(2 * layers - 2 * last <= step <= 2 * layers for step in steps)
+    assert stores[0].traffic.counts.written == 0
+
+
+def test_a_piece_of_four_bits_is_what_the_library_makes() -> None:
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    for shape in ((64, 48), (7, 64), (256, 520)):
+        matrix = torch.randn(shape)
+        packed, state = quantize_4bit(matrix, quant_type="nf4", compress_statistics=True)
+        layer = empty_layer(torch.nn.Linear(shape[1], shape[0], bias=False), torch.float32, torch.device("cpu"))
+        own = Unpacker(torch.float32, torch.device("cpu")).parameter(pack(matrix), layer)
+        assert torch.equal(own.data, packed)
+        assert torch.equal(dequantize_4bit(own.data, own.quant_state), dequantize_4bit(packed, state))
+
+
+def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
+    settings = {"method": _method("lora", "drive"), "steps": 2}
+    expected = losses(train_here(make_run(tmp_path, name="first", **settings)))
+    for path in (cache_dir() / "shards").rglob("layer-000.bin"):
+        path.write_bytes(path.read_bytes()[:-4096])
+    assert losses(train_here(make_run(tmp_path, name="second", **settings))) == expected
+
+
+def test_refuses_what_cannot_be_streamed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="inside its layers"):
+        train_here(make_run(tmp_path, method=_method("lora", "drive", targets=["q_proj", "lm_head"]), name="head"))
+    with pytest.raises(UserError, match="cannot be streamed"):
+        train_here(make_run(tmp_path, method=_method("lora", "drive"), family="mixtral", name="experts"))
