@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from studio.gui.home_page.page import HomePage
 from studio.gui.window import Window
 from studio.project.demo import example
+from studio.planner.rough import fits_here
 from studio.project.folder import Project
 from studio.project.follow import wait_for_end
 from studio.project.journal import CommandLog
@@ -69,6 +70,28 @@ def test_recent_projects_are_listed_newest_first(
     assert (look.method, look.number) == ("lora", 1)
     assert len(look.evals) >= 3
     assert look.state is not None and look.state.status == "done"
+
+
+def test_the_first_time_the_example_takes_the_whole_width(
+    home: HomePage, window: Window, qtbot: QtBot, starter_project: Project
+) -> None:
+    assert not home.recents.isVisible() and home.new_project.isVisible()
+    qtbot.waitUntil(lambda: home.try_it.width() > 0.9 * home.width(), timeout=10_000)
+    remember_project(starter_project.folder)
+    home.recents.refresh()
+    qtbot.waitUntil(home.recents.isVisible, timeout=10_000)
+    qtbot.waitUntil(lambda: home.try_it.width() < 0.6 * home.width(), timeout=10_000)
+    forget_project(starter_project.folder)
+    home.recents.refresh()
+    assert not home.recents.isVisible()
+
+
+def test_this_computer_says_how_large_a_model_it_can_tune(home: HomePage, window: Window, qtbot: QtBot) -> None:
+    window.context.machine.start()
+    qtbot.waitUntil(home.computer._can.isVisible, timeout=10_000)
+    now = window.context.machine.resources
+    size = float(home.computer._size.text().removeprefix("up to ").removesuffix("B"))
+    assert now is not None and fits_here(round(size * 1e9), now)
 
 
 def test_a_vanished_project_stays_listed_and_can_be_removed(

@@ -1,4 +1,4 @@
-"""This computer: what is free of card, memory and disk."""
+"""This computer: what is free of card, memory and disk, and how large a model can be tuned with that."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.context import Context
-from studio.gui.controls import Card, Elided, Progress, Text
+from studio.gui.controls import Card, Elided, Hairline, Progress, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import theme, tokens
 from studio.machine.resources import Gpu, Resources
+from studio.planner.rough import fits_here
+
+_SIZES = (70, 32, 14, 8, 4, 3, 1.7, 0.6)  # billions of weights of the models people tune
 
 
 class _Glyph(QWidget):
@@ -73,12 +76,27 @@ class Computer(Card):
         self._none = Text(
             "No graphics card for training was found: everything runs on the processor.", "small", "text2", wrap=True
         )
-        for part in (self._gpu, self._none, self._ram, self._disk):
+        self._line, self._can = Hairline(), QWidget()
+        self._size, self._how = Text("", "body_strong"), Text("", "small", "text2")
+        self._how.setToolTip("By the memory that is free now, with QLoRA and short rows. Method says it exactly.")
+        self._lay_out_can()
+        for part in (self._gpu, self._none, self._ram, self._disk, self._line, self._can):
             part.hide()
             self.body.addWidget(part)
         self.body.addStretch(1)
         context.machine.changed.connect(self._refresh)
         self._refresh()
+
+    def _lay_out_can(self) -> None:
+        column = QVBoxLayout(self._can)
+        column.setContentsMargins(0, 2, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(Text("Can tune", "caption", "text3"))
+        line = QHBoxLayout()
+        line.addWidget(self._size)
+        line.addStretch(1)
+        line.addWidget(self._how)
+        column.addLayout(line)
 
     def _refresh(self) -> None:
         now = self._context.machine.resources
@@ -92,6 +110,11 @@ class Computer(Card):
             self._show_gpu(now.gpus[0], len(now.gpus))
         self._ram.say(now.ram_free, now.ram_total, _processor(now))
         self._disk.say(now.disk_free, now.disk_total)
+        largest = next((size for size in _SIZES if fits_here(round(size * 1e9), now)), None)
+        self._line.setVisible(largest is not None)
+        self._can.setVisible(largest is not None)
+        self._size.say(f"up to {largest or 0:g}B")
+        self._how.say("in 4 bits, on the card" if now.gpus else "in 4 bits; slow without a card")
 
     def _show_gpu(self, gpu: Gpu, count: int) -> None:
         facts = [f"{gpu.temperature:.0f} °C" if gpu.temperature is not None else ""]

@@ -25,8 +25,12 @@ class HomePage(PageWidget):
         self.action_row.addWidget(self.open_button)
         self.new_project, self.try_it = NewProject(context), TryIt(context)
         self.recents, self.computer = Recents(context), Computer(context)
-        self.body.addLayout(_row(self.new_project, self.try_it, 9, 8))
-        self.body.addLayout(_row(self.recents, self.computer, 11, 4), 1)
+        self._top, self._low = _row(), _row()
+        self.body.addLayout(self._top)
+        self.body.addLayout(self._low, 1)
+        self._rest = QWidget()  # below the cards of a first run, which are as high as what is in them
+        self.body.addWidget(self._rest, 1)
+        self._arrange()
         self._connect()
 
     def enter(self, **arguments: object) -> None:
@@ -57,6 +61,22 @@ class HomePage(PageWidget):
         self.new_project.created.connect(lambda: self.context.navigate("data"))
         self.new_project.ready_changed.connect(self._on_ready)
         self.context.session.runs_changed.connect(self._on_runs)
+        self.recents.emptied.connect(self._arrange)
+
+    def _arrange(self) -> None:
+        """The first time there is nothing to go back to: the quickest way in takes the whole width."""
+        is_first = self.recents.is_empty
+        for row in (self._top, self._low):
+            while row.takeAt(0) is not None:
+                pass
+        if is_first:
+            self._top.addWidget(self.try_it)
+        else:
+            _share(self._top, (self.new_project, 9), (self.try_it, 8))
+        _share(self._low, (self.new_project if is_first else self.recents, 11), (self.computer, 4))
+        self.recents.setVisible(not is_first)
+        self._rest.setVisible(is_first)
+        self.body.setStretch(1, 0 if is_first else 1)
 
     def _on_ready(self, is_ready: bool) -> None:
         # One primary button in sight: the one that the person is heading for.
@@ -67,10 +87,14 @@ class HomePage(PageWidget):
             self.recents.refresh()
 
 
-def _row(left: QWidget, right: QWidget, left_share: int, right_share: int) -> QHBoxLayout:
+def _row() -> QHBoxLayout:
     row = QHBoxLayout()
     row.setSpacing(CARD_GAP)
-    for widget, share in ((left, left_share), (right, right_share)):
+    return row
+
+
+def _share(row: QHBoxLayout, *parts: tuple[QWidget, int]) -> None:
+    """Side by side, each with its share of the width, whatever its words would like."""
+    for widget, share in parts:
         widget.setSizePolicy(QSizePolicy.Policy.Ignored, widget.sizePolicy().verticalPolicy())
         row.addWidget(widget, share)
-    return row

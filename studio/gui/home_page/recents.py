@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.context import Context
-from studio.gui.controls import Button, Card, Hairline, ScrollColumn, Skeleton, States, Text
+from studio.gui.controls import Button, Card, Hairline, ScrollColumn, Skeleton, States
 from studio.gui.controls.painting import KeyboardFocus, antialiased, fill_box, focus_ring
 from studio.gui.controls.surfaces import BadgeTone, badge_colours
 from studio.gui.icons import Icon, paint_icon
@@ -174,19 +174,26 @@ class _Heads(QWidget):
 
 
 class Recents(Card):
-    """The card."""
+    """The card.
+
+    Attributes:
+        is_empty: there is nothing to go back to.
+
+    Signals:
+        emptied(): that has changed.
+    """
+
+    emptied = Signal()
 
     def __init__(self, context: Context) -> None:
         super().__init__("Recent projects", spacing=6)
+        self.is_empty = not recent_projects()
         self._context = context
         self._task: Task | None = None
         self._shows_all = False
         self._seen: list[Entry] | None = None
         self.states = States()
         self.states.add("busy", Skeleton(6))
-        empty = Text("Projects you make or open are listed here.", "body", "text2")
-        empty.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.states.add("empty", empty)
         self.states.add("full", self._make_full())
         self.all_button = Button("", "quiet", compact=True)
         self.all_button.clicked.connect(self._on_all)
@@ -201,8 +208,11 @@ class Recents(Card):
         shown = recents if self._shows_all else recents[:_SHOWN]
         self.all_button.setVisible(len(recents) > _SHOWN)
         self.all_button.setText("Show fewer" if self._shows_all else f"All projects ({len(recents)})")
-        if not recents:
-            self.states.show_state("empty")
+        if self.is_empty == bool(recents):
+            self.is_empty = not recents
+            self.emptied.emit()
+        if self.is_empty:
+            self._seen = None
             return
         self._task = self._context.tasks.run(_look, shown, on_done=self._fill)
 
