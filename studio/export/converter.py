@@ -42,7 +42,24 @@ def load_conversion() -> ModuleType:
         sys.path.insert(0, str(folder))
     # It warns at length about what is settled here: tokenizers that it does not know, rotary types by default.
     logging.getLogger("hf-to-gguf").setLevel(logging.ERROR)
+    _import_validators()
     return importlib.import_module("conversion")
+
+
+def _import_validators() -> None:
+    """Import what transformers checks configs with, but for its check of an activation's name.
+
+    For the sake of that name it imports all activations, and with them kernels, generation and torch's compiler: a
+    quarter of an export's time (transformers 5.23; its `activation_fn_key` goes without where there is no torch).
+    """
+    from transformers.utils import import_utils  # heavy
+
+    is_there = import_utils.is_torch_available
+    import_utils.is_torch_available = lambda: False
+    try:
+        importlib.import_module("transformers.utils.type_validators")
+    finally:
+        import_utils.is_torch_available = is_there
 
 
 def make_converter(description: Path, source: TensorSource, *, kind: str, name: str, base_name: str = "") -> Any:
