@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from studio.gui.home_page.page import HomePage
 from studio.gui.window import Window
-from studio.project.demo import example
 from studio.planner.rough import fits_here
+from studio.project.demo import example
 from studio.project.folder import Project
 from studio.project.follow import wait_for_end
 from studio.project.journal import CommandLog

@@ -16,11 +16,11 @@ from studio.gui.data_page.actions import DataActions
 from studio.gui.data_page.chosen_row import ChosenRow
 from studio.gui.data_page.feed import DataFeed
 from studio.gui.data_page.findings_card import FindingsCard
-from studio.gui.data_page.holdout_field import HoldoutField
 from studio.gui.data_page.length_card import LengthCard
 from studio.gui.data_page.places import Holder, empty_state, error_state, notice, notice_key
 from studio.gui.data_page.row_card import RowCard
 from studio.gui.data_page.table_card import TableCard
+from studio.gui.forms.holdout import HoldoutField
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.tokens import CARD_GAP

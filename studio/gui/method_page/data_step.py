@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -13,7 +14,8 @@ from studio.gui.context import Context
 from studio.gui.controls import Banner, Button, Card, Elided, ScrollColumn, Text
 from studio.gui.figures import count, gigabytes
 from studio.gui.forms import SpecForm
-from studio.gui.forms.editors import ChoiceEditor
+from studio.gui.forms.editors import ChoiceEditor, Editor
+from studio.gui.forms.holdout import HoldoutEditor
 from studio.gui.icons import Icon
 from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.method_page.layouts import clear
@@ -89,7 +91,7 @@ class DataStep(QWidget):
     def _show_form(self, problems: tuple[Problem, ...]) -> None:
         session = self._context.session
         if self.form is None:
-            self.form = SpecForm(session, "data", editors={"data.format": _format_editor})
+            self.form = SpecForm(session, "data", editors=_EDITORS)
             self.card.header.addWidget(self.form.toggle)
             self.card.body.addWidget(self.form)
             path = self.form.row("data.path")
@@ -131,6 +133,9 @@ def _format_editor(facts: FieldFacts) -> ChoiceEditor:
     return ChoiceEditor(
         facts, [("auto", "Look at the rows"), *((key, unit.title) for key, unit in FORMATS.all().items())]
     )
+
+
+_EDITORS: dict[str, Callable[[FieldFacts], Editor]] = {"data.format": _format_editor, "data.holdout": HoldoutEditor}
 
 
 def _size_of(control: Control, path: Path) -> tuple[Path, int | None]:

@@ -114,10 +114,12 @@ class PeakCard(Card):
         """Three, or two where a kind's word or figure would be cut."""
         shown = [(kind, size) for kind, size in forecast.memory.items() if size > 0]
         words, strong = QFontMetricsF(font("small")), QFontMetricsF(font("small_strong"))
-        word = max((words.horizontalAdvance(kind_words(kind, forecast.device)) for kind, _ in shown), default=0)
-        figure = max((strong.horizontalAdvance(_short(size, forecast.peak_bytes)) for _, size in shown), default=0)
-        column = _Swatch.SIZE + word + figure + 3 * self._legend.horizontalSpacing()
-        return 3 if 3 * column + 2 * _COLUMN_GAP <= self.width() - 2 * CARD_PADDING else 2
+        room = 2 * _COLUMN_GAP
+        for column in (shown[at::3] for at in range(3)):
+            word = max((words.horizontalAdvance(kind_words(kind, forecast.device)) for kind, _ in column), default=0)
+            figure = max((strong.horizontalAdvance(_short(size, forecast.peak_bytes)) for _, size in column), default=0)
+            room += _Swatch.SIZE + word + figure + 3 * self._legend.horizontalSpacing()
+        return 3 if room <= self.width() - 2 * CARD_PADDING else 2
 
     def _show_legend(self, forecast: Forecast) -> None:
         clear(self._legend)

@@ -182,6 +182,8 @@ class Details(Card):
 def _reached(entry: Entry) -> list[tuple[str, str, str]]:
     state, found = entry.row.state, entry.digest
     steps = f"{figures.count(state.step)} of {figures.count(state.total)}" if state.total else figures.count(state.step)
+    if found is not None and found.active_seconds:
+        steps += f", {figures.duration(found.active_seconds)}"
     lines = [("Steps", steps, "")]
     if found is not None and found.best is not None:
         best = f"{figures.loss(found.best[1])} at step {figures.count(found.best[0])}"

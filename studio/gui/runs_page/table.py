@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QKeyEvent, QMouseEvent, QPainter
+from PySide6.QtGui import QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QSizePolicy, QStyleOptionViewItem, QWidget
 
 from studio.gui.controls import RowDelegate, Table
@@ -27,8 +27,9 @@ from studio.gui.runs_page.model import (
 from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import RADIUS_BADGE
 
-_WIDTHS = {TICK: 44, RUN: 42, METHOD: 112, HELD_OUT: 76, PEAK: 74, TIME: 86, STATE: 98}
+_WIDTHS = {TICK: 44, RUN: 42, METHOD: 126, HELD_OUT: 76, PEAK: 74, TIME: 86, STATE: 98}
 _LEAST_HEIGHT = 110
+_WIDE = 800  # below it the time gives way to what differs; the run's details tell it
 
 
 class _Delegate(RowDelegate):
@@ -85,6 +86,10 @@ class RunsTable(Table):
             slot.emit(name)
         else:
             super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self.setColumnHidden(TIME, event.size().width() < _WIDE * theme().scale)
+        super().resizeEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         index = self.indexAt(QPoint(event.position().toPoint()))

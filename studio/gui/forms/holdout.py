@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QRect, Signal
 from PySide6.QtWidgets import QWidget
 
 from studio.gui.controls import Field
+from studio.gui.forms.editors import Editor
+from studio.spec.fields import FieldFacts
 
 
 class HoldoutField(Field):
@@ -44,6 +48,21 @@ class HoldoutField(Field):
     def minimumRect(self) -> QRect:
         """The least room it needs."""
         return QRect(0, 0, 60, self.sizeHint().height())
+
+
+class HoldoutEditor(Editor):
+    """The same field in a form."""
+
+    def __init__(self, facts: FieldFacts) -> None:
+        self.field = HoldoutField()
+        super().__init__(self.field)
+        self.field.holdout_chosen.connect(self.edited.emit)
+
+    def set_value(self, value: Any) -> None:
+        self.field.set_holdout(float(value))
+
+    def set_wrong(self, wrong: bool) -> None:
+        self.field.set_wrong(wrong)
 
 
 def holdout_text(value: float) -> str:
