@@ -16,11 +16,14 @@ MOST_CONTEXT = 8192  # positions kept in memory when nobody says how many
 _NO_TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 
 
-def open_llama(file: Path, *, context_length: int = 0, keeps_all_logits: bool = False) -> Any:
+def open_llama(
+    file: Path, *, adapter: Path | None = None, context_length: int = 0, keeps_all_logits: bool = False
+) -> Any:
     """Load a GGUF file with the settings that this computer's processor needs.
 
     Args:
         file: the file.
+        adapter: a GGUF adapter to put onto it.
         context_length: positions to make room for; 0 takes `MOST_CONTEXT`.
         keeps_all_logits: whether the logits of every position are kept, (positions, vocabulary) fp32.
 
@@ -35,6 +38,8 @@ def open_llama(file: Path, *, context_length: int = 0, keeps_all_logits: bool = 
     set_verbose(False)
     prepare()
     _assert_gguf(file)
+    if adapter:
+        _assert_gguf(adapter)
     try:
         model = llama_cpp.Llama(
             str(file),
@@ -42,11 +47,12 @@ def open_llama(file: Path, *, context_length: int = 0, keeps_all_logits: bool = 
             n_batch=512,
             n_gpu_layers=-1,
             logits_all=keeps_all_logits,
+            lora_path=str(adapter) if adapter else None,
             verbose=False,
         )
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise UserError(
-            f"llama.cpp cannot read {file.name}: {error}", "The file is damaged or needs a newer version."
+            f"llama.cpp cannot read {(adapter or file).name}: {error}", "The file is damaged or needs a newer version."
         ) from error
     atexit.register(model.close)  # left to the interpreter's end, it would be freed after what frees it
     return model

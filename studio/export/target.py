@@ -52,7 +52,8 @@ class Target:
         title, summary: for people.
         plan: (tuned, folder, file stem, quant types) -> what would be made; raises UserError when it cannot be.
         write: makes one output at the path given last, a temporary one.
-        is_verified: whether llama.cpp can check the file.
+        is_verified: whether llama.cpp can check the file by itself.
+        needs_base: whether llama.cpp can check it beside a GGUF of the base, which is made for that.
     """
 
     key: str
@@ -61,6 +62,7 @@ class Target:
     plan: Callable[[Tuned, Path, str, list[QuantType]], list[Output]]
     write: Callable[[Tuned, Output, Watch, Path], None]
     is_verified: bool = False
+    needs_base: bool = False
 
 
 TARGETS: Registry[Target] = Registry("studio.export.targets", "TARGET", "export target")

@@ -99,6 +99,7 @@ def verify(
     rows: Sequence[Row],
     reference: Callable[[list[int]], Floats],
     *,
+    base: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Compare a GGUF file with the tuned model.
@@ -108,12 +109,20 @@ def verify(
         quant: its type; the bounds are its.
         rows: what to compare on.
         reference: token ids -> (length, vocabulary) logits of the tuned model.
+        base: the base's GGUF, where `file` is an adapter.
         on_progress: (rows done, rows in all).
     """
     start, tally = time.monotonic(), _Tally()
     with tempfile.TemporaryDirectory(prefix=".check.", suffix=".part", dir=file.parent) as name:
         try:
-            _compare(file, rows, reference, Path(name), tally, on_progress)
+            _compare(
+                {"file": str(base or file), "adapter": str(file) if base else ""},
+                rows,
+                reference,
+                Path(name),
+                tally,
+                on_progress,
+            )
         except (WorkerFailed, UserError) as error:  # a finding about the file, not the end of the export
             tally.crash = f"llama.cpp could not run the file: {error.message}"
     return tally.report(file, quant, len(rows), time.monotonic() - start)
@@ -127,7 +136,7 @@ def save(report: Report, file: Path) -> Path:
 
 
 def _compare(
-    file: Path,
+    files: dict[str, str],
     rows: Sequence[Row],
     reference: Callable[[list[int]], Floats],
     folder: Path,
@@ -136,7 +145,7 @@ def _compare(
 ) -> None:
     """Let the child write each row's logits into `folder`, and take them in one by one."""
     (folder / "rows.json").write_text(json.dumps([[row.text, row.ids] for row in rows]), encoding="utf-8")
-    with JobProcess("logits", {"file": str(file), "folder": str(folder)}) as child:
+    with JobProcess("logits", {**files, "folder": str(folder)}) as child:
         for event in child:
             if not isinstance(event, events.Result):
                 continue

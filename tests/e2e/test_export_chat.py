@@ -17,9 +17,12 @@ from studio.errors import Cancelled, UserError
 from studio.export.exporting import make_output, plan_outputs
 from studio.export.quant_types import parse_types
 from studio.export.target import TARGETS, Watch
+from studio.export.targets import gguf_adapter
 from studio.project.jobs import JobProcess
 from studio.project.tuned import Tuned, find_tuned
 from studio.protocol import commands, events
+from studio.worker.job import Context
+from studio.worker.jobs import export
 from tests.helpers.toy_adapters import make_adapter, merge_with_peft
 from tests.helpers.toy_models import make_toy
 
@@ -138,6 +141,25 @@ def test_gguf_adapter_on_the_base_answers_as_the_merged_file(base: Path, tmp_pat
         _last_logits(path, lora) for path, lora in ((merged, None), (plain, adapter_file), (plain, None))
     )
     assert np.abs(whole - apart).max() < 0.1 * np.abs(whole - untuned).max()  # the merged file is rounded to bf16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1.0, 8.0])
+def test_gguf_adapter_is_checked_beside_a_gguf_of_its_base(
+    base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float
+) -> None:
+    """As the tuned model it passes; written with another strength it is put aside."""
+    read = gguf_adapter._as_llama_cpp_reads
+    monkeypatch.setattr(
+        gguf_adapter, "_as_llama_cpp_reads", lambda config: {**read(config), "lora_alpha": scale * config["lora_alpha"]}
+    )
+    seen: list[events.Event] = []
+    export.run(Context(emit=seen.append), {"source": str(adapter), "to": "gguf-adapter", "out": str(tmp_path)})
+    (file,) = [event for event in seen if isinstance(event, events.Result)][-1].value["files"]
+    assert file["report"]["passed"] == (scale == 1.0), file["report"]["sentence"]
+    assert file["report"]["positions"] > 50 and file["report"]["has_equal_tokens"]
+    assert Path(file["path"]).name == ("adapter-adapter.gguf" if scale == 1.0 else "adapter-adapter.failed-check.gguf")
+    assert len(list(tmp_path.glob("*.gguf"))) == 1 and not list(tmp_path.glob(".*")), "the base's file is gone again"
 
 
 def test_both_backends_give_the_same_greedy_answer(base: Path, tmp_path: Path) -> None:

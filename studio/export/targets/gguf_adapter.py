@@ -81,7 +81,8 @@ def _plain_adapter(tuned: Tuned) -> Path:
 TARGET = Target(
     key="gguf_adapter",
     title="GGUF adapter",
-    summary="The adapter alone for llama.cpp, to load beside a GGUF of the base. Not checked.",
+    summary="The adapter alone for llama.cpp, to load beside a GGUF of the base.",
     plan=plan,
     write=write,
+    needs_base=True,
 )

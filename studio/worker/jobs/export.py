@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ def run(context: Context, arguments: dict[str, Any]) -> None:
     context.emit(Result(value={"forecast": forecast}))
     for output in outputs:
         make_output(tuned, target, output, _watch(context, output.path))
-    is_checked = target.is_verified and arguments.get("is_checked", True)
-    reports = _check(tuned, outputs, context) if is_checked else {}
+    is_checked = (target.is_verified or target.needs_base) and arguments.get("is_checked", True)
+    reports = _check(tuned, target, outputs, context) if is_checked else {}
     files = [_finish(tuned, target, output, reports.get(output.path)) for output in outputs]
     context.emit(Result(value={"files": files}))
 
@@ -57,7 +58,7 @@ def _watch(context: Context, path: Path) -> Watch:
     return Watch(tell, context.cancelled.is_set, tell_tensors)
 
 
-def _check(tuned: Tuned, outputs: list[Output], context: Context) -> dict[Path, verify.Report]:
+def _check(tuned: Tuned, target: Target, outputs: list[Output], context: Context) -> dict[Path, verify.Report]:
     """Compare every file with the tuned model, which is loaded once."""
     from studio.worker.export_check import Reference, answer_of_file, open_trial  # heavy
 
@@ -72,6 +73,8 @@ def _check(tuned: Tuned, outputs: list[Output], context: Context) -> dict[Path, 
             )
         )
         return {}
+    if target.needs_base:
+        return _check_on_base(tuned, outputs, trial.rows, reference.logits, context)
     reports, tuned_answer = {}, reference.answer(trial.messages) if trial.messages else ""
     for output in outputs:
         assert output.quant is not None
@@ -84,6 +87,44 @@ def _check(tuned: Tuned, outputs: list[Output], context: Context) -> dict[Path, 
             report = dataclasses.replace(report, question=question, answer=said, tuned_answer=tuned_answer)
         reports[output.path] = report
     return reports
+
+
+def _check_on_base(
+    tuned: Tuned,
+    outputs: list[Output],
+    rows: list[verify.Row],
+    reference: Callable[[list[int]], verify.Floats],
+    context: Context,
+) -> dict[Path, verify.Report]:
+    """Each file beside a GGUF of the base, which is made for that and goes again; not where the disk has no room."""
+    base, (quant,) = dataclasses.replace(tuned, weights=None), parse_types("F16")
+    parent = outputs[0].path.parent
+    with tempfile.TemporaryDirectory(prefix=".check.", suffix=".part", dir=parent) as folder:
+        try:
+            (beside,) = plan_outputs(base, TARGETS.get("gguf"), [quant], Path(folder) / "base.gguf")
+            make_output(base, TARGETS.get("gguf"), beside, _quiet_watch(context))
+        except UserError as error:
+            text = f"{outputs[0].path.name} is not checked: {error.message}"
+            context.emit(Notice(severity="warning", text=text, hint="It is complete; try it beside your base's GGUF."))
+            return {}
+        return {
+            output.path: verify.verify(
+                output.path,
+                quant,
+                rows,
+                reference,
+                base=beside.path,
+                on_progress=_row_teller(context, f"Checking {output.path.name}"),
+            )
+            for output in outputs
+        }
+
+
+def _quiet_watch(context: Context) -> Watch:
+    def tell(done: int, total: int, text: str) -> None:
+        context.emit(Phase(name="Writing the base for the check", done=done, total=total, unit="bytes"))
+
+    return Watch(tell, context.cancelled.is_set)
 
 
 def _stop_if_cancelled(context: Context) -> None:

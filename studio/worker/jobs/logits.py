@@ -14,13 +14,14 @@ from studio.worker.job import Context, Job
 
 
 def run(context: Context, arguments: dict[str, Any]) -> None:
-    """Arguments: `file` (GGUF) and `folder`, where rows.json lies ([text, ids] pairs) and the logits go."""
+    """Arguments: `file` (GGUF), `folder`, where rows.json lies ([text, ids] pairs) and the logits go, and `adapter`."""
     from studio.chat.llama import open_llama
 
     folder = Path(arguments["folder"])
     rows = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
     longest = max(len(ids) for _, ids in rows)
-    model = open_llama(Path(arguments["file"]), context_length=longest, keeps_all_logits=True)
+    adapter = Path(arguments["adapter"]) if arguments.get("adapter") else None
+    model = open_llama(Path(arguments["file"]), adapter=adapter, context_length=longest, keeps_all_logits=True)
     for number, (text, ids) in enumerate(rows):
         if context.cancelled.is_set():
             raise Cancelled
