@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
 from studio.machine.bench import Speeds
+from studio.machine.drive import measure_drive
 
 _SECONDS = 0.5  # of each figure
 _CPU_SIZE, _CARD_SIZE = 1024, 4096
 _COPIED = 256 << 20
 _FILE = 256 << 20
-_PIECE = 8 << 20
 
 
 def measure_speeds(folder: Path, on_progress: Callable[[str], None] = lambda what: None) -> Speeds:
@@ -35,8 +33,8 @@ def measure_speeds(folder: Path, on_progress: Callable[[str], None] = lambda wha
         on_progress(f"memory of {device}")
         memory[device] = _copies(device)
     on_progress("disk")
-    read, write = _disk(folder)
-    return Speeds(matmul, memory, _pcie() if "cuda" in devices else 0.0, read, write)
+    drive = measure_drive(folder, size=_FILE)
+    return Speeds(matmul, memory, _pcie() if "cuda" in devices else 0.0, drive.read, drive.write, drive.both)
 
 
 def _matmul(device: str, dtype: torch.dtype) -> float:
@@ -75,23 +73,3 @@ def _rate(work: Callable[[], object], device: str) -> float:
 def _finish(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
-
-
-def _disk(folder: Path) -> tuple[float, float]:
-    """Bytes a second read and written, past the system's cache as far as it lets us."""
-    piece = os.urandom(_PIECE)
-    with TemporaryDirectory(dir=folder) as scratch:
-        path = Path(scratch) / "speed"
-        begun = time.perf_counter()
-        with path.open("wb", buffering=0) as file:
-            for _ in range(_FILE // _PIECE):
-                file.write(piece)
-            os.fsync(file.fileno())
-        written = time.perf_counter() - begun
-        with path.open("rb", buffering=0) as file:
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            begun = time.perf_counter()
-            while file.read(_PIECE):
-                pass
-        return _FILE / (time.perf_counter() - begun), _FILE / written

@@ -23,7 +23,7 @@ class Speeds:
         matmul: "cpu" or "cuda" and the precision ("cuda bf16") -> floating-point operations in large products.
         memory: "cpu" or "cuda" -> bytes copied inside its memory.
         pcie: bytes from RAM to the card; 0 without one.
-        disk_read, disk_write: bytes.
+        disk_read, disk_write: bytes, each alone. `disk_both`: read and written together, in sum; 0 is not known.
     """
 
     matmul: dict[str, float] = field(default_factory=dict)
@@ -31,6 +31,7 @@ class Speeds:
     pcie: float = 0.0
     disk_read: float = 0.0
     disk_write: float = 0.0
+    disk_both: float = 0.0
 
 
 @dataclass(frozen=True)

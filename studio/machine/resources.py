@@ -61,6 +61,14 @@ def read_resources(folder: Path) -> Resources:
     )
 
 
+def cache_room(free: int, wanted: int | None) -> int:
+    """Bytes of free RAM that weights from the drive may stay in: as many as are wanted, or half of what is spare.
+
+    A quarter of what is free is left alone: other programs grow, too.
+    """
+    return wanted if wanted is not None else int(0.75 * free) // 2
+
+
 def read_gpus() -> tuple[Gpu, ...]:
     """NVIDIA cards in the driver's order; none when there is no driver, or when it fails."""
     nvml = _nvml()

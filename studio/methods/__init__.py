@@ -49,6 +49,8 @@ class Trained:
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
         read_bytes, written_bytes: of the drive, in one optimizer step.
+        cacheable_bytes: of those read twice a step, what spare RAM may keep instead; `cache_bytes`: so many were asked
+            for, None for what is spare.
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
         elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
             pass through.
@@ -78,6 +80,8 @@ class Trained:
     stored_bytes: int = 0
     read_bytes: int = 0
     written_bytes: int = 0
+    cacheable_bytes: int = 0
+    cache_bytes: int | None = None
     elsewhere: int = 0
     recomputes: bool = False
     backward: bool = True

@@ -161,6 +161,8 @@ def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool =
         quantised=layers if quantised else 0,
         elsewhere=shapes.total - layers - ends,
         recomputes=True,
+        cacheable_bytes=int(packed * streamed),
+        cache_bytes=params.cache_bytes,
         stored_bytes=int(packed * streamed) + 2 * (shapes.embedding + shapes.head - ends),
         read_bytes=int(2 * packed * streamed) + 2 * 2 * (shapes.embedding + shapes.head - ends),
     )

@@ -58,6 +58,8 @@ _STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256,
 """Of residual and memories on the drive for each number, beside two for the weight."""
 _HELD_NUMBERS = 1 << 23
 """A larger embedding stays on the drive, too."""
+_AT_ONCE = 2
+"""Layers in memory: the one that is computed and the one that is read ahead."""
 _BUFFER_BYTES = 100_000_000
 """Records and gradients on their way, at their most."""
 
@@ -67,14 +69,19 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     ends = shapes.embedding + shapes.head
     ends = ends if shapes.embedding <= _HELD_NUMBERS else 0
     spilt = 2 * shapes.total if params.clipping == "exact" else 0  # 16 bits; twice that with several micro-batches
-    held = min(shapes.total, 3 * widest + ends)
+    layers = min(sum(shapes.layer_sizes), _AT_ONCE * widest)
+    held = layers + ends
     return Trained(
         weights=held,
         exact=ends,
         gradients=min(held, widest + ends),
         state=0,
-        ends=True,
+        ends=ends > 0,
         layers=min(1, shapes.layers),
+        elsewhere=max(0, shapes.total - held),
+        recomputes=True,
+        cacheable_bytes=2 * sum(shapes.layer_sizes),
+        cache_bytes=None if params.cache_gb is None else int(params.cache_gb * 1e9),
         extra_bytes=min(_BUFFER_BYTES, int(6 * each * widest)),
         stored_bytes=int(2 * each * shapes.total) + spilt,
         read_bytes=int((2 + each) * shapes.total) + 2 * spilt,

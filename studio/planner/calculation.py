@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from studio.data.growing import num_heldout
 from studio.errors import UserError
 from studio.machine.bench import Habits, Speeds
+from studio.machine.resources import cache_room
 from studio.methods import METHODS, Trained
 from studio.models.arithmetic import Shapes
 from studio.optimizers import OPTIMIZERS
@@ -16,7 +17,7 @@ from studio.planner.activations import MicroBatch, kept
 from studio.planner.lengths import RowLengths
 from studio.planner.machine import Device, Machine
 from studio.planner.moments import KINDS, Steady, fullest, steady, while_stepping
-from studio.planner.pace import step_seconds
+from studio.planner.pace import drive_seconds, step_seconds
 from studio.spec.run_spec import RunSpec
 
 CONTEXT_BYTES = 600_000_000  # CUDA's context, kernels and cuBLAS workspace
@@ -38,6 +39,8 @@ class Calculation:
     steps: int
     step_tokens: float
     step_seconds: float | None
+    read_bytes: int = 0
+    written_bytes: int = 0
     is_exact: bool = False
 
 
@@ -54,6 +57,13 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
     memory["other"] += other_bytes(memory, device, machine)
     per_step, steps = _amount(spec, rows)
     usual = _usual_batch(batch, spec, per_step)
+    read = trained.read_bytes - 2 * min(
+        trained.cacheable_bytes, cache_room(machine.resources.ram_free, trained.cache_bytes)
+    )
+    read = max(0, read)
+    seconds = seconds_of(spec, shapes, device, machine.speeds, machine.habits, usual)
+    if seconds is not None:  # reading and writing go on beside computing
+        seconds = max(seconds, drive_seconds(read, trained.written_bytes, machine.speeds))
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
     return Calculation(
         trained=trained,
@@ -63,7 +73,9 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
         ram_bytes=_CARD_PROCESS_BYTES + int(parked),
         steps=steps,
         step_tokens=per_step,
-        step_seconds=seconds_of(spec, shapes, device, machine.speeds, machine.habits, usual),
+        step_seconds=seconds,
+        read_bytes=read,
+        written_bytes=trained.written_bytes,
         is_exact=bool(known),
     )
 
@@ -90,7 +102,8 @@ def optimizer_moment(spec: RunSpec, shapes: Shapes, device: Device, batch: Micro
 def probe_key(spec: RunSpec, shapes: Shapes, batch: MicroBatch, device: str) -> str:
     """Names everything that decides a step's memory."""
     train = spec.train
-    parts = [shapes, spec.method, spec.optimizer, spec.objective, batch, train.accumulation > 1, device]
+    method = METHODS.get(spec.method.key).placements(spec.method)[0]
+    parts = [shapes, method, spec.optimizer, spec.objective, batch, train.accumulation > 1, device]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
@@ -142,7 +155,7 @@ def micro_batch(spec: RunSpec, trained: Trained, tokens: int, longest: int) -> M
         longest=max(1, longest),
         compute=compute,
         stream=4 if trained.ends else compute,
-        checkpointed=train.activation_checkpointing,
+        checkpointed=train.activation_checkpointing or trained.recomputes,
     )
 
 

@@ -14,6 +14,7 @@ from studio.planner.calculation import Calculation, calculate
 from studio.planner.lengths import RowLengths
 from studio.planner.machine import Device, Machine, chosen_device
 from studio.planner.verdict import Verdict, judge
+from studio.planner.wear import life_share, wear_problems
 from studio.planner.weights_on_disk import run_disk_bytes
 from studio.spec.run_spec import RunSpec
 
@@ -35,6 +36,9 @@ class Forecast:
         tokens: of the fullest micro-batch.
         steps: of the run; 0 where the number of rows is not known and decides it.
         step_seconds, run_seconds, tokens_per_second: None until this computer's speeds are measured.
+        read_bytes, written_bytes: of the drive in one step, where weights stream from it.
+        drive_share: of the drive's life that the run uses up (see `wear`).
+        placement: where the base lies, where the method leaves a choice; "" where there is none.
         margin_bytes: what stays free; negative is missing.
         verdict: "fits", "tight" (little is left), "short" (too little is free), "impossible".
         reason: a sentence for people.
@@ -60,6 +64,10 @@ class Forecast:
     verdict: Verdict
     reason: str
     is_exact: bool = False
+    read_bytes: int = 0
+    written_bytes: int = 0
+    drive_share: float = 0.0
+    placement: str = ""
 
 
 def forecast(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None = None) -> Forecast:
@@ -71,6 +79,42 @@ def forecast(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLength
         machine: this computer.
         rows: how long its rows are; without them each is taken to be as long as is allowed.
     """
+    return _placed(spec, facts, machine, rows)[1]
+
+
+def placed(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None = None) -> RunSpec:
+    """The spec with the base where the run fits: in memory if it can be, else on the drive."""
+    return _placed(spec, facts, machine, rows)[0]
+
+
+def _placed(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None) -> tuple[RunSpec, Forecast]:
+    """The first placement that fits, or would with smaller pieces; where none does, the last that could work.
+
+    Smaller micro-batches and activations computed anew cost less time than a drive does.
+    """
+    found, methods = [], METHODS.get(spec.method.key).placements(spec.method)
+    for at, method in enumerate(methods, start=1):
+        one = spec if method is spec.method else spec.model_copy(update={"method": method})
+        found.append((one, _forecast(one, facts, machine, rows)))
+        is_last = at == len(methods)
+        if _fits(found[-1][1]) or (not is_last and _fits(_forecast(_in_small_pieces(one), facts, machine, rows))):
+            return found[-1]
+    possible = [pair for pair in found if pair[1].verdict != "impossible"]
+    return possible[-1] if possible else found[0]
+
+
+def _fits(found: Forecast) -> bool:
+    return found.verdict in ("fits", "tight")
+
+
+def _in_small_pieces(spec: RunSpec) -> RunSpec:
+    """The same steps a row at a time."""
+    train = spec.train
+    change = {"batch_size": 1, "accumulation": train.batch_size * train.accumulation, "activation_checkpointing": True}
+    return spec.model_copy(update={"train": train.model_copy(update=change)})
+
+
+def _forecast(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None) -> Forecast:
     wanted = spec.train.device
     device = chosen_device(wanted, machine.resources, spec.train.memory_share)
     found = calculate(spec, facts.shapes, device or Device(wanted, "cpu", 0, 0), machine, rows)
@@ -103,6 +147,8 @@ def told(spec: RunSpec, facts: ModelFacts, machine: Machine, found: Calculation,
     resources, disk = machine.resources, run_disk_bytes(spec, facts, found.trained)
     peak, limit = sum(found.memory.values()), device.limit_bytes if device else 0
     ram = peak if device is None or not device.is_card else found.ram_bytes
+    share = life_share(found.written_bytes, found.steps, resources.disk_total)
+    problems += wear_problems(spec, found.written_bytes, found.steps, resources.disk_total)
     verdict, reason = judge(spec, problems, device, peak, ram, disk, resources)
     run_seconds = found.step_seconds * found.steps if found.step_seconds and found.steps else None
     return Forecast(
@@ -125,4 +171,8 @@ def told(spec: RunSpec, facts: ModelFacts, machine: Machine, found: Calculation,
         verdict=verdict,
         reason=reason,
         is_exact=found.is_exact,
+        read_bytes=found.read_bytes,
+        written_bytes=found.written_bytes,
+        drive_share=share,
+        placement=getattr(spec.method, "placement", ""),
     )

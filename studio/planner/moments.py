@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from studio.methods import Trained
+from studio.methods import NF4_BYTES, Trained
 from studio.models.arithmetic import Shapes
 from studio.planner.activations import Kept, MicroBatch
-
-NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
-"""Bytes of a number in NF4 with double quantisation: half a byte, one for each 64, and four for each 256 of those."""
 
 KINDS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "quantisation", "other")
 
@@ -67,15 +64,16 @@ def steady(
         accumulates: whether several micro-batches make a step.
         other: what the libraries take.
     """
-    exact = shapes.total if batch.compute == 4 else trained.exact
+    here = shapes.total - trained.elsewhere
+    exact = here if batch.compute == 4 else min(here, trained.exact)
     quantised = min(trained.quantised, shapes.linear_numbers)
-    rest = max(0, shapes.total - max(exact, 0) - quantised) if exact < shapes.total else 0
+    rest = max(0, here - max(exact, 0) - quantised) if exact < here else 0
     matrices = (shapes.linear_numbers + shapes.experts - quantised) * exact / max(1, shapes.total)
     is_cast = batch.compute == 2
     ends = shapes.head or shapes.embedding
     gradients = 4.0 * trained.gradients
     return Steady(
-        weights=4.0 * (exact - quantised * (exact == shapes.total)) + NF4_BYTES * quantised + 2.0 * rest,
+        weights=4.0 * (exact - quantised * (exact == here)) + NF4_BYTES * quantised + 2.0 * rest,
         adapter=4.0 * trained.adapter,
         optimizer=state_bytes * trained.state,
         other=other + trained.extra_bytes,

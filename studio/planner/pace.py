@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from studio.machine.bench import Habits, Speeds
+from studio.machine.drive import DriveSpeeds
 from studio.methods import Trained
 from studio.models.arithmetic import Shapes
 from studio.planner.activations import MicroBatch
@@ -34,6 +35,14 @@ def step_seconds(
     calls = accumulation * shapes.layers * _layer_calls(trained, batch) * _CALL_SECONDS
     seconds = work / (rate * _REACHED) + moved / speeds.memory.get(device, float("inf")) + calls
     return seconds * habits.pace.get(device, 1.0)
+
+
+def drive_seconds(read_bytes: float, written_bytes: float, speeds: Speeds | None) -> float:
+    """The least time in which a step's bytes pass; 0 where nothing passes or the drive was not measured."""
+    if not speeds or not speeds.disk_read or not speeds.disk_write:
+        return 0.0
+    both = speeds.disk_both or speeds.disk_read
+    return DriveSpeeds(speeds.disk_read, speeds.disk_write, both, is_direct=True).seconds(read_bytes, written_bytes)
 
 
 def _layer_calls(trained: Trained, batch: MicroBatch) -> float:

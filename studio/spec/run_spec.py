@@ -134,6 +134,15 @@ class TrainSection(Settings):
     clip_norm: float = setting(
         1.0, title="Clip norm", help="Longest gradient that is let through; 0 lets all through.", ge=0, advanced=True
     )
+    drive_wear: float = setting(
+        0.01,
+        title="Wear of the drive",
+        help="Share of the drive's life that a run may use up by writing; a run that streams its training would ask "
+        "first. A life is taken to be 600 times the drive's size.",
+        ge=0,
+        le=1,
+        advanced=True,
+    )
     activation_checkpointing: bool = setting(
         False,
         title="Recompute activations",

@@ -27,6 +27,7 @@ from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.weightless import is_weightless
 from studio.errors import UserError
+from studio.machine.resources import cache_room
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
 from studio.models.store_layout import Layout, lay_out_unit, read_layout, row_tile
@@ -38,8 +39,6 @@ TILE = 1 << 20
 """Numbers of a tile of a larger one, about."""
 PATIENCE_BYTES = 1_000_000_000
 """Read for each token, this makes an answer take minutes."""
-_HEADROOM = 0.25
-"""Share of the memory that was free at the start which no cache ever takes."""
 
 
 def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes: int | None) -> Prepared:
@@ -168,8 +167,8 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers
 
 
 def spare_bytes(wanted: int | None) -> int:
-    """What a cache may take: as much as was asked for, or half of what is free less some headroom."""
-    return wanted if wanted is not None else int(psutil.virtual_memory().available * (1 - _HEADROOM)) // 2
+    """What a cache may take now."""
+    return cache_room(psutil.virtual_memory().available, wanted)
 
 
 def uncached_bytes(store: Store, layers: int) -> int:

@@ -47,11 +47,11 @@ def test_no_torch_and_no_qt() -> None:
 
 
 def test_memory_grows_with_what_should_make_it_grow() -> None:
-    base = peak(LLAMA_8B).peak_bytes
+    base = peak(LLAMA_8B, "method.placement=memory").peak_bytes
     for bigger in ("train.max_length=2048", "train.batch_size=8", "method.rank=64", "train.precision=fp32"):
-        assert peak(LLAMA_8B, bigger).peak_bytes > base, bigger
+        assert peak(LLAMA_8B, "method.placement=memory", bigger).peak_bytes > base, bigger
     for smaller in ("train.activation_checkpointing=true", "method.key=qlora", "optimizer.key=adamw_8bit"):
-        assert peak(LLAMA_8B, smaller).peak_bytes < base, smaller
+        assert peak(LLAMA_8B, "method.placement=memory", smaller).peak_bytes < base, smaller
 
 
 def test_the_parts_add_up() -> None:
@@ -79,7 +79,8 @@ def test_tied_embeddings_and_a_large_vocabulary_count() -> None:
 
 
 def test_what_is_free_decides_the_verdict() -> None:
-    known, draft = facts(LLAMA_8B), spec("train.batch_size=1", "train.activation_checkpointing=true")
+    known = facts(LLAMA_8B)
+    draft = spec("train.batch_size=1", "train.activation_checkpointing=true", "method.placement=memory")
     verdicts = [forecast(draft, known, machine(size)).verdict for size in (80 * 10**9, 18 * 10**9, 8 * 10**9)]
     assert verdicts == ["fits", "tight", "short"]
     assert "8.0 GB on the card are free" in forecast(draft, known, machine(8 * 10**9)).reason

@@ -1,0 +1,88 @@
+"""Where a base is put, what passes through the drive, and what that costs the drive."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from studio.machine.bench import Speeds
+from studio.planner.forecast import forecast, placed
+from studio.planner.wear import life_share
+from tests.unit.planner.samples import LLAMA_8B, facts, machine, spec
+
+GB = 10**9
+
+
+def test_the_base_goes_to_the_drive_where_smaller_pieces_do_not_help() -> None:
+    known, draft = facts(LLAMA_8B), spec("method.key=lora", "train.max_length=512")
+    places = [forecast(draft, known, machine(size * GB)).placement for size in (80, 24, 12, 6)]
+    assert places == ["memory", "memory", "drive", "drive"]
+    streamed = forecast(draft, known, machine(6 * GB))
+    assert streamed.verdict in ("fits", "tight")
+    assert placed(draft, known, machine(6 * GB)).method.placement == "drive"
+
+
+def test_what_was_chosen_stays() -> None:
+    known, draft = facts(LLAMA_8B), spec("method.key=lora", "method.placement=memory")
+    said = forecast(draft, known, machine(6 * GB))
+    assert (said.placement, said.verdict) == ("memory", "short")
+
+
+def test_an_adapter_that_needs_the_whole_base_stays_in_memory() -> None:
+    draft = spec("method.key=lora", "method.dora=true")
+    assert forecast(draft, facts(LLAMA_8B), machine(6 * GB)).placement == "memory"
+    asked = forecast(spec("method.dora=true", "method.placement=drive"), facts(LLAMA_8B), machine(6 * GB))
+    assert asked.verdict == "impossible"
+
+
+@pytest.mark.parametrize(("key", "each"), [("lora", 4.0), ("qlora", 2 * (0.5 + 1 / 64 + 4 / 64 / 256))])
+def test_bytes_of_a_step_are_two_readings_of_the_layers(key: str, each: float) -> None:
+    known = facts(LLAMA_8B)
+    said = forecast(spec(f"method.key={key}", "method.placement=drive", "method.cache_gb=0"), known, machine(8 * GB))
+    layers, ends = known.shapes.linear_numbers, known.shapes.embedding + known.shapes.head
+    assert said.read_bytes == pytest.approx(each * layers + 4 * ends, rel=1e-6)
+    assert said.written_bytes == 0
+    assert said.drive_share == 0
+
+
+def test_spare_memory_saves_readings() -> None:
+    known, sets = facts(LLAMA_8B), ("method.key=lora", "method.placement=drive")
+    none, some = (forecast(spec(*sets, f"method.cache_gb={size}"), known, machine(8 * GB)) for size in (0, 5))
+    assert none.read_bytes - some.read_bytes == 2 * 5 * GB
+
+
+@pytest.mark.parametrize(("scheme", "moved"), [("C", 26), ("D", 18), ("E", 14.1), ("F", 12.1), ("I", 6)])
+def test_streamed_training_moves_what_the_formula_says(scheme: str, moved: float) -> None:
+    known = facts(LLAMA_8B)
+    draft = spec("method.key=ssd_offload", f"method.scheme={scheme}", "method.cache_gb=0", "train.drive_wear=1")
+    said = forecast(draft, known, machine(8 * GB))
+    assert said.read_bytes + said.written_bytes == pytest.approx(moved * known.shapes.total, rel=0.005)
+    assert said.peak_bytes < 8 * GB
+    assert said.memory["weights"] < 0.2 * 2 * known.shapes.total
+
+
+def test_a_slow_drive_sets_the_pace() -> None:
+    known, draft = facts(LLAMA_8B), spec("method.key=ssd_offload", "method.cache_gb=0", "train.drive_wear=1")
+    fast = Speeds({"cuda bf16": 1e15}, {"cuda": 1e12}, 1e10, 5e9, 5e9, 8e9)
+    quick, slow = (
+        forecast(draft, known, replace(machine(24 * GB), speeds=speeds))
+        for speeds in (fast, replace(fast, disk_read=5e8, disk_write=5e8, disk_both=5e8))
+    )
+    assert quick.step_seconds is not None and slow.step_seconds is not None
+    moved = slow.read_bytes + slow.written_bytes
+    assert slow.step_seconds == pytest.approx(moved / 5e8, rel=0.01)
+    assert quick.step_seconds == pytest.approx(moved / 8e9, rel=0.01)
+
+
+def test_a_run_that_wears_the_drive_asks_first() -> None:
+    known, sets = facts(LLAMA_8B), ("method.key=ssd_offload", "method.cache_gb=0")
+    computer = machine(24 * GB)
+    capacity = computer.resources.disk_total
+    said = forecast(spec(*sets, "train.steps=1000"), known, computer)
+    share = life_share(said.written_bytes, 1000, capacity)
+    assert share == pytest.approx(said.written_bytes * 1000 / (600 * capacity))
+    assert share > 0.01 and said.verdict == "impossible" and "train.drive_wear" in said.reason
+    assert forecast(spec(*sets, "train.steps=10"), known, computer).verdict != "impossible"
+    allowed = forecast(spec(*sets, "train.steps=1000", "train.drive_wear=1"), known, computer)
+    assert allowed.verdict != "impossible" and allowed.drive_share == share
