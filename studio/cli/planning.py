@@ -96,6 +96,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"\n{plan.spec.method.key}: {chosen.reason}")
     how = "traced" if chosen.is_exact else "calculated"
     console.print(f"  {how}: " + ", ".join(f"{kind} {human_bytes(size)}" for kind, size in _shown(chosen)))
+    if chosen.read_bytes:
+        _print_streaming(console, plan)
     if plan.rungs:
         _print_rungs(console, plan)
     if chosen.step_seconds is None and chosen.verdict != "impossible":
@@ -134,6 +136,18 @@ def _words(found: Forecast) -> str:
 
 def _shown(found: Forecast) -> list[tuple[str, int]]:
     return [(kind, size) for kind, size in found.memory.items() if size]
+
+
+def _print_streaming(console: Console, plan: Plan) -> None:
+    """What passes through the drive, and what that costs it."""
+    chosen, drive = plan.chosen, plan.machine.resources.disk_total
+    read, written = human_bytes(chosen.read_bytes), human_bytes(chosen.written_bytes)
+    console.print(f"  From the drive, each step: {read} read, {written} written.")
+    if chosen.written_bytes and chosen.steps:
+        console.print(
+            f"  The run writes {human_bytes(chosen.written_bytes * chosen.steps)}: {chosen.drive_share:.2%} of the life"
+            f" of a drive of {human_bytes(drive)}."
+        )
 
 
 def _print_rungs(console: Console, plan: Plan) -> None:

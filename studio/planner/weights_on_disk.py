@@ -10,7 +10,7 @@ from studio.spec.run_spec import RunSpec
 
 def run_disk_bytes(spec: RunSpec, facts: ModelFacts, trained: Trained) -> int:
     """All of it, at the fullest moment."""
-    if trained.stored_bytes:  # the store is the checkpoint
+    if trained.stored_bytes and not trained.adapter:  # the store is the checkpoint
         return trained.stored_bytes + facts.weight_bytes
     each = OPTIMIZERS.get(spec.optimizer.key).state_bytes
     shelved = each * trained.shelved
@@ -20,4 +20,4 @@ def run_disk_bytes(spec: RunSpec, facts: ModelFacts, trained: Trained) -> int:
     else:
         weights, result = 4.0 * facts.num_parameters, float(facts.weight_bytes)
     # The best checkpoint stays beside the newest ones, and a new one is complete before an old one goes.
-    return int((spec.train.keep_checkpoints + 2) * (weights + state) + result + shelved)
+    return trained.stored_bytes + int((spec.train.keep_checkpoints + 2) * (weights + state) + result + shelved)

@@ -8,6 +8,10 @@ from studio.errors import Problem, UserError
 from studio.models.facts import ModelFacts, read_facts
 from studio.models.fingerprint import fingerprint, fingerprint_file
 from studio.models.source import Progress, is_hub_name, resolve_model
+from studio.planner.forecast import forecast, placed
+from studio.planner.machine import this_machine
+from studio.planner.row_sample import read_lengths
+from studio.planner.wear import wear_problems
 from studio.project.folder import Project
 from studio.project.runs import Run
 from studio.spec.check import check, refuse, resolve
@@ -29,15 +33,35 @@ def make_run(
     Raises:
         UserError: with all problems.
     """
-    placed = project.absolute(spec)
-    early = [problem for problem in check(placed) if problem.is_fatal]
-    base, facts = _model(placed, early, on_progress)
-    problems = check(placed, facts) if facts else early
+    absolute = project.absolute(spec)
+    early = [problem for problem in check(absolute) if problem.is_fatal]
+    base, facts = _model(absolute, early, on_progress)
+    problems = check(absolute, facts) if facts else early
     refuse(problems)
     assert base is not None
-    marks = {"model": fingerprint(base), "data": fingerprint_file(Path(placed.data.path))}
+    assert facts is not None
+    spec = _placed(spec, absolute, facts, project.folder)
+    marks = {"model": fingerprint(base), "data": fingerprint_file(Path(absolute.data.path))}
     run = Run.create(project.folder, resolve(_pinned(spec, base)), name, fingerprints=marks)
     return run, [problem for problem in problems if not problem.is_fatal]
+
+
+def _placed(spec: RunSpec, absolute: RunSpec, facts: ModelFacts, folder: Path) -> RunSpec:
+    """The spec with its base put where the run fits on this computer, which is then part of the record.
+
+    Rows are only read where their lengths could matter.
+
+    Raises:
+        UserError: the run would wear the drive more than is allowed.
+    """
+    machine = this_machine(folder)
+    said = forecast(spec, facts, machine)
+    if said.verdict not in ("fits", "tight") or said.written_bytes:
+        rows = read_lengths(absolute, facts.folder)
+        said, spec = forecast(spec, facts, machine, rows), placed(spec, facts, machine, rows)
+        refuse(wear_problems(spec, said.written_bytes, said.steps, machine.resources.disk_total))
+        return spec
+    return placed(spec, facts, machine)
 
 
 def check_unchanged(run: Run) -> None:
