@@ -114,7 +114,7 @@ class PeakCard(Card):
         """Three, or two where a kind's word or figure would be cut."""
         shown = [(kind, size) for kind, size in forecast.memory.items() if size > 0]
         words, strong = QFontMetricsF(font("small")), QFontMetricsF(font("small_strong"))
-        room = 2 * _COLUMN_GAP
+        room: float = 2 * _COLUMN_GAP
         for column in (shown[at::3] for at in range(3)):
             word = max((words.horizontalAdvance(kind_words(kind, forecast.device)) for kind, _ in column), default=0)
             figure = max((strong.horizontalAdvance(_short(size, forecast.peak_bytes)) for _, size in column), default=0)
@@ -128,7 +128,10 @@ class PeakCard(Card):
         for at, (kind, size) in enumerate(shown):
             row, column = divmod(at, self._columns)
             self._legend.addWidget(_Swatch(kind), row, column * 3)
-            self._legend.addWidget(Elided(kind_words(kind, forecast.device), "small", "text2"), row, column * 3 + 1)
+            word = Elided(kind_words(kind, forecast.device), "small", "text2")
+            if self._columns == 3:  # there is room for all, though not in thirds
+                word.setMinimumWidth(word.fontMetrics().horizontalAdvance(word.text()) + 1)
+            self._legend.addWidget(word, row, column * 3 + 1)
             figure = Text(_short(size, forecast.peak_bytes), "small_strong")
             figure.setAlignment(Qt.AlignmentFlag.AlignRight)
             figure.setContentsMargins(0, 0, 0 if column == self._columns - 1 else _COLUMN_GAP, 0)
