@@ -23,7 +23,6 @@ from studio.project.journal import CommandLog
 from studio.project.launch import start_run
 from studio.project.recent import remember_project
 from studio.project.runs import Run
-from studio.project.starting import check_unchanged, make_run
 from studio.project.state import RunState
 from studio.protocol import commands
 from studio.spec.check import check
@@ -181,6 +180,8 @@ class Session(QObject):
         assert project is not None and spec is not None
 
         def work(control: Control) -> Run:
+            from studio.project.starting import make_run  # heavy: the planner
+
             run, _ = make_run(project, spec, name, on_progress=control.progress)
             if on_made is not None:
                 on_made(run)
@@ -200,6 +201,8 @@ class Session(QObject):
         """Go on with a run from its newest checkpoint; `accept_changes` does so though the data file has changed."""
 
         def work(control: Control) -> Run:
+            from studio.project.starting import check_unchanged  # heavy: the planner
+
             if not accept_changes:
                 check_unchanged(run)
             start_run(run, resume=True)

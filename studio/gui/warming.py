@@ -27,6 +27,7 @@ _LIBRARIES = (
     "studio.planner.ladder",
     "studio.planner.row_sample",
     "studio.models.on_disk",
+    "studio.project.starting",
     "keyring",
 )
 # Classes of widgets are made in the window's thread: one module at a time, a few milliseconds each. What draws plots is

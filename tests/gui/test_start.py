@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-_HEAVY = ("torch", "transformers", "peft", "datasets", "pandas", "pyqtgraph", "duckdb", "llama_cpp", "pyarrow")
+_HEAVY = (
+    *("torch", "transformers", "peft", "datasets", "pandas", "pyqtgraph", "duckdb", "llama_cpp", "pyarrow"),
+    *("numpy", "jinja2", "qtpy", "keyring", "studio.planner.forecast"),  # a tenth of a second each
+)
 
 _CHILD = """
 import sys
