@@ -15,7 +15,7 @@ from studio.data.batches import Batch
 from studio.engine.checkpoint import Checkpoints
 from studio.engine.lm_loss import LmLoss
 from studio.engine.loop import Loop
-from studio.engine.out_of_memory import is_out_of_memory
+from studio.engine.out_of_memory import cap_memory, is_out_of_memory
 from studio.engine.rescue import divide
 from studio.engine.rows import lay_out
 from studio.errors import UserError
@@ -195,6 +195,23 @@ def test_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures:
     assert len(losses(heard)) == 12
     assert [event.step for event in heard if isinstance(event, events.Checkpoint)] == [5, 10, 12][failures - 1 :]
     assert bool(notices(heard)) == (failures == 2)
+
+
+@pytest.mark.parametrize(
+    ("platform", "share", "expected"), [("linux", 0.9, 0.9), ("linux", 1.0, 1.0), ("win32", 1.0, 0.96)]
+)
+def test_a_card_is_capped_before_it_spills(
+    platform: str, share: float, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch is told the share; on Windows always less than all, because a full card there is lent system memory."""
+    told: list[tuple[float, str]] = []
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda *said: told.append((said[0], str(said[1])))
+    )
+    monkeypatch.setattr("sys.platform", platform)
+    cap_memory(torch.device("cpu"), share)
+    cap_memory(torch.device("cuda:1"), share)
+    assert told == [(expected, "cuda:1")]
 
 
 def test_pieces_hold_the_same_tokens() -> None:
