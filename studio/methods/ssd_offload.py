@@ -26,6 +26,36 @@ class SsdOffloadParams(MethodParams):
         " AdamW in fp32, exactly as in memory (26 bytes). D: its memories in 16 bits (18). E: in 8 bits (14). F: the"
         " number itself in 24 bits as well (12). I: AdaLomo, no state at all (6). Fewer bytes are less time and wear.",
     )
+    learners: Literal["all", "drawn", "turns"] = setting(
+        "all",
+        title="Who learns",
+        help="All layers in each step. Drawn: a few, drawn anew every interval (LISA, arXiv 2403.17919). Turns: one"
+        " after the other (BAdam, arXiv 2404.02827). Only those that learn are written and move their state, so a step"
+        " is quicker and wears the drive far less; the others rest, and their state with them.",
+    )
+    active_layers: int = setting(
+        2,
+        title="Layers drawn",
+        help="With drawn layers: how many learn at the same time.",
+        ge=1,
+        le=1000,
+        advanced=True,
+    )
+    interval: int = setting(
+        20,
+        title="Steps a turn lasts",
+        help="With drawn layers or turns: steps until others learn. Every layer should have several turns in the run.",
+        unit="steps",
+        ge=1,
+        advanced=True,
+    )
+    train_embeddings: bool = setting(
+        True,
+        title="Train embeddings and head",
+        help="Trains embedding, head and last norm throughout. Off leaves them as they are, which saves much with a"
+        " large vocabulary, and the way back then ends at the lowest layer that learns.",
+        advanced=True,
+    )
     clipping: Literal["previous", "exact", "layer"] = setting(
         "previous",
         title="Clipping",
@@ -66,9 +96,10 @@ _BUFFER_BYTES = 100_000_000
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     widest, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
-    ends = shapes.embedding + shapes.head
-    ends = ends if shapes.embedding <= _HELD_NUMBERS else 0
-    spilt = 2 * shapes.total if params.clipping == "exact" else 0  # 16 bits; twice that with several micro-batches
+    outside = shapes.embedding + shapes.head
+    ends = outside if shapes.embedding <= _HELD_NUMBERS else 0
+    learning = _learning(params, shapes)
+    spilt = 2 * learning if params.clipping == "exact" else 0  # 16 bits; twice that with several micro-batches
     layers = min(sum(shapes.layer_sizes), _AT_ONCE * widest)
     held = layers + ends
     return Trained(
@@ -76,7 +107,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         exact=ends,
         gradients=min(held, widest + ends),
         state=0,
-        ends=ends > 0,
+        ends=ends > 0 and params.train_embeddings,
         layers=min(1, shapes.layers),
         elsewhere=max(0, shapes.total - held),
         recomputes=True,
@@ -84,16 +115,34 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         cache_bytes=None if params.cache_gb is None else int(params.cache_gb * 1e9),
         extra_bytes=min(_BUFFER_BYTES, int(6 * each * widest)),
         stored_bytes=int(2 * each * shapes.total) + spilt,
-        read_bytes=int((2 + each) * shapes.total) + 2 * spilt,
-        written_bytes=int(each * shapes.total) + spilt,
+        read_bytes=int(4 * shapes.total + (each - 2) * learning) + 2 * spilt,
+        written_bytes=int(each * learning) + spilt,
     )
+
+
+def _learning(params: SsdOffloadParams, shapes: Shapes) -> int:
+    """Numbers that learn in a step."""
+    if params.learners == "all":
+        return shapes.total if params.train_embeddings else sum(shapes.layer_sizes)
+    count = min(shapes.layers, params.active_layers if params.learners == "drawn" else 1)
+    ends = shapes.embedding + shapes.head if params.train_embeddings else 0
+    return ends + count * max(shapes.layer_sizes, default=0)
 
 
 def _prepare(base: Base, params: SsdOffloadParams) -> Prepared:
     from studio.engine.stream.prepare import prepare_streamed  # heavy
 
     room = None if params.cache_gb is None else int(params.cache_gb * 1e9)
-    return prepare_streamed(base, scheme=params.scheme, clipping=params.clipping, cache_bytes=room)
+    return prepare_streamed(
+        base,
+        scheme=params.scheme,
+        clipping=params.clipping,
+        cache_bytes=room,
+        learners=params.learners,
+        at_once=params.active_layers,
+        interval=params.interval,
+        trains_ends=params.train_embeddings,
+    )
 
 
 METHOD = Method(

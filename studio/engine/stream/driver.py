@@ -24,6 +24,7 @@ from studio.engine.stream.schemes import Hyper, Scheme, SchemeI
 from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
+from studio.engine.stream.turns import Turns
 from studio.engine.stream.vertical import Pass, Vertical
 from studio.errors import UserError
 from studio.models.store_layout import StoredTensor
@@ -40,7 +41,8 @@ class Streamed:
     """A model taken apart for streaming.
 
     Attributes:
-        names: of everything trained, in the model's order.
+        layer_of: the layer that a vector belongs to; those outside are not in it.
+        trains_ends: whether embedding, head and last norm learn.
     """
 
     store: Store
@@ -52,6 +54,8 @@ class Streamed:
     head: TiledHead | None
     smalls: Smalls
     stand_ins: dict[str, nn.Parameter]
+    layer_of: dict[str, int]
+    trains_ends: bool
 
 
 class StreamDriver(Driver):
@@ -62,18 +66,28 @@ class StreamDriver(Driver):
         clipping: see `clipping.py`.
         device: where it computes.
         seed: of what is rounded at random.
+        turns: which layers learn when.
         made: how the making of the store went, where it was made just now.
     """
 
     def __init__(
-        self, parts: Streamed, *, clipping: Clipping, device: torch.device, seed: int, made: Made | None = None
+        self,
+        parts: Streamed,
+        *,
+        clipping: Clipping,
+        device: torch.device,
+        seed: int,
+        turns: Turns,
+        made: Made | None = None,
     ) -> None:
         self.parts, self.store = parts, parts.store
-        self._made = made
+        self._made, self._turns = made, turns
         self._learner = Learner(parts.store, parts.scheme, device=device, seed=seed)
         self._vertical = Vertical(parts.blocks, parts.embedding, parts.head, device)
         self._device, self._clipping = device, clipping
         self._groups: dict[str, Group] = {}
+        inside = enumerate(parts.store.layout.units[: len(parts.blocks)])
+        self._layer_of = {t.name: at for at, unit in inside for t in unit.tensors} | parts.layer_of
         self._norm = 0.0
         self._norms: dict[str, torch.Tensor] = {}
         self._gradients: dict[str, torch.Tensor] = {}
@@ -86,6 +100,7 @@ class StreamDriver(Driver):
         Raises:
             UserError: several processes, which would all write the same store.
         """
+        self._loop = loop
         if loop.accelerator.num_processes > 1:
             raise UserError("A streamed run has one process.", "Start it without --processes.")
         names = {id(parameter): name for name, parameter in self.parts.stand_ins.items()}
@@ -94,7 +109,7 @@ class StreamDriver(Driver):
             hyper = Hyper(0, 0.0, betas[0], betas[1], group.get("eps") or 1e-8)
             for parameter in group["params"]:
                 self._groups[names[id(parameter)]] = Group(group["weight_decay"], hyper)
-        units = len(self.parts.blocks) + len(self.parts.ends)
+        units = self._turns.at_once + (len(self.parts.ends) if self.parts.trains_ends else 0)
         self._clip = Clip(self._clipping, loop.train.clip_norm or 0.0, units)
         loop.plan.checkpoints.keep_newest_only()
         self._checkpoints = loop.plan.checkpoints.folder
@@ -104,7 +119,10 @@ class StreamDriver(Driver):
             loop.emit(_slow(self._made))
 
     def before_step(self, number: int, rows: list[Rows]) -> None:
-        """Once the step before is in a complete checkpoint, its old slots are free."""
+        """Who learns; and once the step before is in a complete checkpoint, its old slots are free."""
+        self._turns.begin_step(self._loop, number)
+        for name, parameter in self.parts.smalls.parameters.items():
+            parameter.requires_grad_(self._learns(self.parts.layer_of.get(name)))
         if (self._checkpoints / f"{number - 1:08d}" / MANIFEST).is_file():
             self.store.settle()
 
@@ -112,7 +130,7 @@ class StreamDriver(Driver):
         """The whole step; nothing is left for the loop's optimizer."""
         rate = loop.optimizer.param_groups[0]["lr"]
         number = loop.progress.step + 1
-        self._groups = {name: at_rate(group, number, rate) for name, group in self._groups.items()}
+        self._groups = {name: at_rate(group, self._step_of(name, number), rate) for name, group in self._groups.items()}
         waits = self._clip.waits
         if waits and self._spill is None:
             kept = torch.bfloat16 if len(rows) == 1 and not self._is_exact(loop) else torch.float32
@@ -121,13 +139,20 @@ class StreamDriver(Driver):
         self._norms.clear()
         under_way = self._vertical.climb(loop, rows)
         loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained
-        for at in reversed(range(len(self.parts.blocks))):
-            self._descend(loop, under_way, at)
+        lowest = 0 if self.parts.trains_ends else min(self._turns.active)
+        for at in reversed(range(lowest, len(self.parts.blocks))):
+            then = at - 1 if at > lowest else -1
+            if at not in self._turns.active:
+                self._vertical.descend(loop, under_way, at, then=then, train=False, each=_nothing)
+                continue
+            self._descend(loop, under_way, at, then)
             if not waits:
                 self._learn_layer(at)
-        for call, gradient in zip(under_way.calls, under_way.travelling, strict=True):
-            call.hidden.backward(gradient)
+        if self.parts.trains_ends:
+            for call, gradient in zip(under_way.calls, under_way.travelling, strict=True):
+                call.hidden.backward(gradient)
         self._finish(waits)
+        self._turns.end_step()
         return loss
 
     def gradient_size(self) -> float | None:
@@ -136,7 +161,7 @@ class StreamDriver(Driver):
 
     def state(self) -> dict[str, Any]:
         """What is trained and lies in no file of the store."""
-        state = {"smalls": self.parts.smalls.state(), "clip": self._clip.state()}
+        state = {"smalls": self.parts.smalls.state(), "clip": self._clip.state(), "turns": self._turns.state()}
         if isinstance(self.parts.scheme, SchemeI):
             state["sums"] = {name: [t.cpu() for t in sums] for name, sums in self.parts.scheme.sums.items()}
         return state
@@ -145,6 +170,7 @@ class StreamDriver(Driver):
         """Put it back."""
         self.parts.smalls.load_state(state["smalls"])
         self._clip.load_state(state["clip"])
+        self._turns.load_state(state["turns"])
         if isinstance(self.parts.scheme, SchemeI):
             self.parts.scheme.sums = {
                 name: (rows.to(self._device), columns.to(self._device))
@@ -158,10 +184,18 @@ class StreamDriver(Driver):
         unused(self.store.folder)
         self.store.close()
 
-    def _descend(self, loop: Loop, under_way: Pass, at: int) -> None:
+    def _learns(self, layer: int | None) -> bool:
+        return self.parts.trains_ends if layer is None else layer in self._turns.active
+
+    def _step_of(self, name: str, number: int) -> int:
+        """The step that a number is at: a layer that learns by turns counts its own."""
+        layer = self._layer_of.get(name)
+        return number if layer is None else self._turns.steps[layer] + 1
+
+    def _descend(self, loop: Loop, under_way: Pass, at: int, then: int) -> None:
         """Backward through one layer, its gradients gathered over all micro-batches."""
         blocks, several = self.parts.blocks, len(under_way.calls) > 1
-        blocks.bind(at, then=at - 1, train=True)  # first the next layer is read ahead, then this one's records
+        blocks.bind(at, then=then, train=True)  # first the next layer is read ahead, then this one's records
         if not self._clip.waits:
             self._learner.prefetch(at)
         sums: dict[str, torch.Tensor] = {}
@@ -170,7 +204,7 @@ class StreamDriver(Driver):
             if several:
                 _add_up(sums, blocks.parameters(at))
 
-        self._vertical.descend(loop, under_way, at, then=at - 1, train=True, each=gather)
+        self._vertical.descend(loop, under_way, at, then=then, train=True, each=gather)
         gradients = sums or {name: _grad(p) for name, p in blocks.parameters(at).items()}
         self._norms.update({name: _norm(gradient) for name, gradient in gradients.items()})
         if self._clip.waits:
@@ -189,7 +223,8 @@ class StreamDriver(Driver):
     @torch.no_grad()
     def _finish(self, waits: bool) -> None:
         """What learns last: the ends, the vectors, and everything when gradients had to wait."""
-        for tiled in self.parts.tiled:
+        learning = [tiled for tiled in self.parts.tiled if tiled.learns]
+        for tiled in learning:
             self._norms[tiled.tensor.name] = self._keep_tiles(tiled) if waits else self._learn_tiles(tiled, None)
         rest = {end.name: end.parameter for end in self.parts.ends} | self.parts.smalls.parameters
         self._norms.update({name: _norm(p.grad) for name, p in rest.items() if p.grad is not None})
@@ -198,7 +233,7 @@ class StreamDriver(Driver):
         if waits:
             scale = self._clip.of_all(norm)
             self._learn_spilt(scale)
-            for tiled in self.parts.tiled:
+            for tiled in learning:
                 self._learn_tiles(tiled, scale)
         for end in self.parts.ends:
             own = scale if waits else self._clip.of_unit(float(self._norms.get(end.name, 0.0)))
@@ -214,7 +249,7 @@ class StreamDriver(Driver):
     def _learn_spilt(self, scale: float) -> None:
         assert self._spill is not None
         self.parts.blocks.release()
-        for at in range(len(self.parts.blocks)):
+        for at in self._turns.active:
             reading = self.store.read_weights(at)
             self._learner.prefetch(at)
             spilt = self._spill.read(at)
@@ -274,7 +309,7 @@ def _of_tile(gradient: torch.Tensor, start: int) -> Gradient:
 
 
 def _nothing() -> None:
-    """Where there is no buffer to give back."""
+    """Where there is no buffer to give back, or no gradient to gather."""
 
 
 def _grad(parameter: torch.Tensor) -> torch.Tensor:

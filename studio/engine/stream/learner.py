@@ -117,7 +117,7 @@ class Learner:
 
     def _step(self, lesson: Lesson, first: int, weights: torch.Tensor, record: dict[str, torch.Tensor]) -> None:
         segments = list(self._segments(lesson, first, first + len(weights)))
-        hyper = next(iter(lesson.groups.values())).hyper
+        hyper = lesson.groups[self._store.layout.units[lesson.at].tensors[0].name].hyper
         salt = hyper.step * 7919 + lesson.at * 31 + first
         self._scheme.learn(Tile(weights, record, segments, hyper, lambda turn: self._draw(salt + turn, len(weights))))
         if lesson.keep:

@@ -25,6 +25,7 @@ from studio.engine.stream.result import write_result
 from studio.engine.stream.schemes import SCHEMES
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
+from studio.engine.stream.turns import Kind, Turns
 from studio.engine.weightless import is_weightless
 from studio.errors import UserError
 from studio.machine.resources import cache_room
@@ -41,10 +42,22 @@ PATIENCE_BYTES = 1_000_000_000
 """Read for each token, this makes an answer take minutes."""
 
 
-def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes: int | None) -> Prepared:
+def prepare_streamed(
+    base: Base,
+    *,
+    scheme: str,
+    clipping: Clipping,
+    cache_bytes: int | None,
+    learners: Kind = "all",
+    at_once: int = 0,
+    interval: int = 1,
+    trains_ends: bool = True,
+) -> Prepared:
     """A model whose layers stream from the run's own store.
 
     Args:
+        learners, at_once, interval: see `Turns`.
+        trains_ends: whether embedding, head and last norm learn.
         cache_bytes: weights that may stay in memory; None takes what is spare.
 
     Raises:
@@ -62,9 +75,10 @@ def prepare_streamed(base: Base, *, scheme: str, clipping: Clipping, cache_bytes
     if base.resume is None:
         made = make_store(folder, _lay_out(model, layers, matrices, scheme, base.folder), load)
     store = _open(folder, base, scheme, cache_bytes, len(layers))
-    parts = _take_apart(model, layers, store, vectors, load, base)
+    parts = _take_apart(model, layers, store, vectors, load, base, trains_ends)
     torch.manual_seed(base.seed)
-    driver = StreamDriver(parts, clipping=clipping, device=base.device, seed=base.seed, made=made)
+    turns = Turns(learners, len(layers), count=at_once, interval=interval, seed=base.seed)
+    driver = StreamDriver(parts, clipping=clipping, device=base.device, seed=base.seed, turns=turns, made=made)
 
     def save(target: Path, is_final: bool) -> None:
         slots = store.flush()
@@ -194,6 +208,7 @@ def _take_apart(
     vectors: dict[str, nn.Parameter],
     load: Callable[[str], torch.Tensor],
     base: Base,
+    trains_ends: bool,
 ) -> Streamed:
     """Give the model what stays in memory, and its layers their way to the store."""
     from accelerate.utils import set_module_tensor_to_device
@@ -221,10 +236,16 @@ def _take_apart(
     smalls = Smalls({name: parameters[name].requires_grad_(True) for name in vectors})
     exact = base.precision == "fp32"
     tiled = [
-        TiledEnd(at, store, scheme, exact=exact, device=base.device) for at in outside if store.layout.units[at].tile
+        TiledEnd(at, store, scheme, exact=exact, device=base.device, learns=trains_ends)
+        for at in outside
+        if store.layout.units[at].tile
     ]
     embedding, head = put_stand_ins(model, tiled) if tiled else (None, None)
-    return Streamed(store, scheme, blocks, ends, tiled, embedding, head, smalls, stand_ins)
+    for end in ends:
+        end.parameter.requires_grad_(trains_ends)
+    owner = {id(p): at for at, layer in enumerate(layers) for p in layer.parameters()}
+    layer_of = {name: owner[id(parameters[name])] for name in vectors if id(parameters[name]) in owner}
+    return Streamed(store, scheme, blocks, ends, tiled, embedding, head, smalls, stand_ins, layer_of, trains_ends)
 
 
 def tiled_names(model: Any) -> set[str]:
