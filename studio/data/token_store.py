@@ -38,11 +38,12 @@ class Totals:
     tokens: int = 0
     trained: int = 0
 
-    def add(self, row: EncodedRow) -> None:
-        self.used += 1
-        self.cut += row.num_cut > 0
-        self.tokens += len(row.ids)
-        self.trained += row.num_trained
+    def add(self, records: npt.NDArray[np.void]) -> None:
+        """Count rows by their records."""
+        self.used += len(records)
+        self.cut += int(np.count_nonzero(records["cut"]))
+        self.tokens += int(records["length"].sum())
+        self.trained += int(records["trained"].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +83,9 @@ class StoreWriter:
 
     def append(self, rows: Sequence[tuple[int, int, EncodedRow]], bad: Sequence[BadRow], seen: int) -> None:
         """Append rows as (ordinal, number, row), and say how many rows of the file were seen by now."""
-        records = np.zeros(len(rows), dtype=RECORD)
-        start = self.totals.tokens
-        for at, (ordinal, number, row) in enumerate(rows):
-            records[at] = (start, len(row.ids), row.num_trained, ordinal, number, row.num_cut)
-            start += len(row.ids)
-            self._ids.write(row.ids.astype("<i4", copy=False).tobytes())
-            self._trained.write(row.trained.astype(np.uint8).tobytes())
-            self.totals.add(row)
+        if rows:
+            self._add([(ordinal, number) for ordinal, number, _ in rows], [row for _, _, row in rows])
         self._set_aside(bad)
-        self._ids.flush()
-        self._trained.flush()
-        self._index.write(records.tobytes())
-        self._index.flush()
         self.totals.seen = seen
         self._write_totals()
 
@@ -117,6 +108,25 @@ class StoreWriter:
         """Close the files; an unfinished store stays unfinished."""
         for file in (self._ids, self._trained, self._index, self._bad, self._totals_file):
             file.close()
+
+    def _add(self, places: list[tuple[int, int]], rows: list[EncodedRow]) -> None:
+        """All rows at once: a call for each of many short ones would cost as much as rendering them."""
+        records = np.zeros(len(rows), dtype=RECORD)
+        records["length"] = [len(row.ids) for row in rows]
+        begins = np.cumsum(records["length"], dtype=np.int64) - records["length"]
+        trained = np.concatenate([row.trained for row in rows]).astype(np.uint8)
+        records["start"] = self.totals.tokens + begins
+        # The first token of a row is predicted by nothing.
+        records["trained"] = np.add.reduceat(trained, begins, dtype=np.int64) - trained[begins]
+        records["ordinal"], records["number"] = zip(*places, strict=True)
+        records["cut"] = [row.num_cut for row in rows]
+        self._ids.write(np.concatenate([row.ids for row in rows]).astype("<i4", copy=False).tobytes())
+        self._trained.write(trained.tobytes())
+        self._ids.flush()
+        self._trained.flush()
+        self._index.write(records.tobytes())  # last: its length says how many rows can be read
+        self._index.flush()
+        self.totals.add(records)
 
     def _set_aside(self, bad: Sequence[BadRow]) -> None:
         for row in bad:
