@@ -96,6 +96,7 @@ def make_file(path: Path, size: int) -> None:
             else:
                 file.truncate(size)
     except OSError as error:
+        path.unlink(missing_ok=True)  # what was taken of a full drive
         raise drive_error(error, path) from error
 
 

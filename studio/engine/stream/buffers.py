@@ -53,6 +53,13 @@ class BufferPool:
         with self._lock:
             self._free.setdefault(len(buffer.memory), []).append(buffer)
 
+    def drop(self, buffer: Buffer) -> None:
+        """Not needed again: its memory goes back to the system with the last who looks at it."""
+        if self._pinned:
+            torch.cuda.cudart().cudaHostUnregister(buffer.bytes.data_ptr())
+        with self._lock:
+            self.held_bytes -= len(buffer.memory)
+
     def _make(self, size: int) -> Buffer:
         memory = _anonymous(size)
         seen = torch.frombuffer(memory, dtype=torch.uint8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import torch
 from filelock import FileLock, Timeout
 
@@ -17,6 +18,9 @@ from studio.errors import UserError
 from studio.machine.drive_file import DriveFile
 from studio.models.store_layout import PAGE, Layout, pages
 from studio.models.stored_weights import unit_path
+
+_LEAST_SPARE = 0.1
+"""Share of the memory that was free at the opening: with less left, cached weights are given back."""
 
 
 class Store:
@@ -31,7 +35,7 @@ class Store:
         shared: whether it is only read, by as many as like to.
 
     Attributes:
-        cached: see above.
+        cached: see above; fewer than at first once memory has become scarce.
         is_direct: whether the page cache is passed by.
     """
 
@@ -40,11 +44,13 @@ class Store:
     ) -> None:
         self.folder, self.layout = folder, layout
         self.pool, self.traffic = BufferPool(pinned=pinned), Traffic()
+        _check_sizes(folder, layout, slots=1 if shared else 2)
         self._lock = None if shared else _lock(folder)
         self._files = [DriveFile(unit_path(folder, unit)) for unit in layout.units]
         self.is_direct = all(file.is_direct for file in self._files)
         self._committed, self._working = list(slots), list(slots)
-        self.cached = cached
+        self.cached = set(cached)
+        self._least_spare = int(_spare_bytes() * _LEAST_SPARE)
         self._kept: dict[int, Buffer] = {}
         self._writing: set[int] = set()
 
@@ -62,8 +68,12 @@ class Store:
         return self.traffic.wait(reading)
 
     def release(self, at: int, buffer: Buffer) -> None:
-        """A unit's weights are not needed for now; cached ones stay."""
-        if at in self.cached:
+        """A unit's weights are not needed for now; cached ones stay, unless others need the memory by now."""
+        if at in self.cached and _spare_bytes() < self._least_spare:
+            self.cached.discard(at)
+            self._kept.pop(at, None)
+            self.pool.drop(buffer)
+        elif at in self.cached:
             self._kept[at] = buffer
         else:
             self.pool.give(buffer)
@@ -205,3 +215,18 @@ def _lock(folder: Path) -> FileLock:
             "Another run is training on these streamed weights.", "Wait until it has ended, or stop it."
         ) from error
     return lock
+
+
+def _check_sizes(folder: Path, layout: Layout, *, slots: int) -> None:
+    """A file that lost its end (a copy cut short, a repaired file system) is told before the first step."""
+    for unit in layout.units:
+        path, size = unit_path(folder, unit), slots * layout.slot_bytes(unit)
+        if path.is_file() and path.stat().st_size < size:
+            raise UserError(
+                f"The streamed weights are damaged: {path.name} holds {path.stat().st_size} of its {size} bytes.",
+                f"Start a new run. If {folder.parent.name} was copied, copy it again.",
+            )
+
+
+def _spare_bytes() -> int:
+    return psutil.virtual_memory().available
