@@ -2,14 +2,14 @@
 
 Run: `python -m tests.bench.offload [--quick] [--folder DIR]`. Each row prints one JSON line. Folder: on the drive to be
 measured; the bench measures the drive's bandwidth itself, before and in the same run. Row O1 (DeepSpeed ZeRO-Infinity)
-needs deepspeed to be installed and is told as skipped where it is not.
+is `python -m tests.bench.infinity`.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -22,6 +22,7 @@ import numpy as np
 
 from studio.data.batches import Batch
 from studio.machine.drive import DriveSpeeds, measure_drive
+from tests.bench.sides.tokens import token_rows
 
 STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256, "I": 0.0}
 SIZES = {
@@ -51,8 +52,6 @@ def main() -> None:
             compare(folder, size, scheme, options.steps, speeds, resident)
         accumulate(folder, size, options.steps)
         flat(folder, options.steps)
-    if importlib.util.find_spec("deepspeed") is None:
-        tell("O1", skipped="deepspeed is not installed")
 
 
 def compare(folder: Path, size: str, scheme: str, steps: int, speeds: DriveSpeeds, resident: dict[str, Any]) -> None:
@@ -75,6 +74,7 @@ def compare(folder: Path, size: str, scheme: str, steps: int, speeds: DriveSpeed
         resident_step_seconds=compute,
         step_to_floor=seconds / max(floor, compute),
         waited_share=found["waited"] / sum(found["seconds"]),
+        checkpoint_to_step=statistics.median(found["saving"]) / seconds,
         loss_gap=max(abs(a - b) for a, b in zip(found["losses"], resident["losses"], strict=True)),
     )
 
@@ -98,16 +98,23 @@ def streamed(scheme: str) -> dict[str, Any]:
 
 
 def side(
-    folder: Path, size: str, method: dict[str, Any], *, steps: int, accumulation: int = 1, precision: str = "bf16"
+    folder: Path,
+    size: str,
+    method: dict[str, Any],
+    *,
+    steps: int,
+    accumulation: int = 1,
+    precision: str = "bf16",
+    length: int = LENGTH,
 ) -> dict[str, Any]:
-    """Train in a process of its own and return what it measured."""
+    """Train in a process of its own, on one thread, and return what it measured."""
     model = make_model(folder / size, size)
     wanted = {
         "folder": str(folder / "side"),
         "model": str(model),
         "method": method,
         "rows": 1,
-        "length": LENGTH,
+        "length": length,
         "vocabulary": SIZES[size][5],
         "train": {"steps": steps, "accumulation": accumulation, "precision": precision, "learning_rate": 1e-4},
     }
@@ -117,7 +124,8 @@ def side(
     for name in ("side", "warm"):
         (folder / name).mkdir(exist_ok=True)
     command = [sys.executable, "-m", "tests.bench.sides.streamed", json.dumps(wanted)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(done.stderr[-3000:])
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -148,9 +156,7 @@ def make_model(folder: Path, size: str) -> Path:
 
 def token_batches(rows: int, length: int, vocabulary: int) -> Iterator[Batch]:
     """Endless random rows, the same for every side."""
-    draw = np.random.default_rng(3)
-    while True:
-        ids = draw.integers(4, vocabulary, (rows, length), dtype=np.int64)
+    for ids in token_rows(rows, length, vocabulary):
         labels = ids.copy()
         labels[:, 0] = -100
         positions = np.tile(np.arange(length, dtype=np.int64), (rows, 1))

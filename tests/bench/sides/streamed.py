@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import json
+import resource
 import sys
-import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,13 @@ from studio.models.facts import read_facts
 from studio.protocol import events
 from studio.spec.check import resolve
 from studio.spec.run_spec import RunSpec
+from tests.bench.sides.memory_peak import Peak, anonymous
+from tests.bench.sides.products import quicken
 
 
 def main() -> None:
     """Run what the JSON argument says."""
+    quicken()
     print(json.dumps(run(json.loads(sys.argv[1]))))
 
 
@@ -50,7 +54,7 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
     if "warm" in wanted:
         run(wanted["warm"])
         ctypes.CDLL(None).malloc_trim(0)
-    idle = _anonymous()
+    idle = anonymous()
     with Peak() as peak:
         base = Base(
             folder=model,
@@ -63,7 +67,7 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         )
         prepared = METHODS.get(spec.method.key).prepare(base, spec.method)
         heard: list[events.Event] = []
-        loop = Loop(_plan(spec, prepared, folder, wanted), accelerator, heard.append, list)
+        loop = _Timed(_plan(spec, prepared, folder, wanted), accelerator, heard.append, list)
         started = psutil.Process().io_counters()
         store = getattr(loop.driver, "store", None)
         before = (store.traffic.counts.read, store.traffic.counts.written) if store else (0, 0)
@@ -84,8 +88,23 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         "buffers": store.pool.held_bytes if store else 0,
         "idle": idle,
         "peak": peak.bytes - idle,
+        "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "saving": loop.saving,
         "numbers": read_facts(model).num_parameters,
     }
+
+
+class _Timed(Loop):
+    """A loop that notes how long each checkpoint takes."""
+
+    def __post_init__(self) -> None:
+        self.saving: list[float] = []
+        super().__post_init__()
+
+    def save(self, *, is_last: bool = False) -> None:
+        begun = time.perf_counter()
+        super().save(is_last=is_last)
+        self.saving.append(time.perf_counter() - begun)
 
 
 def _plan(spec: RunSpec, prepared: Any, folder: Path, wanted: dict[str, Any]) -> Plan:
@@ -103,34 +122,6 @@ def _plan(spec: RunSpec, prepared: Any, folder: Path, wanted: dict[str, Any]) ->
         memory=MemorySampler(_ignore, baseline_ram=0),
         facts=read_facts(Path(wanted["model"])),
     )
-
-
-class Peak:
-    """Watches anonymous memory while it is entered."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.005):
-            self.bytes = max(self.bytes, _anonymous())
-
-
-def _anonymous() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("this system does not tell anonymous memory")
 
 
 def _ignore(event: events.Event) -> None:
