@@ -17,7 +17,12 @@ class Driver:
 
     A driver may turn parameters on and off between steps. So its model is not wrapped for several processes (the
     wrapper would wait for gradients that never come): the loop averages gradients itself, after `gradient`.
+
+    Attributes:
+        measured_tokens: of held-out micro-batches that are measured in one go; 0 measures each alone.
     """
+
+    measured_tokens = 0
 
     def begin(self, loop: Loop) -> None:
         """Called once, when the optimizer knows every parameter that may ever be trained."""
@@ -28,6 +33,10 @@ class Driver:
     def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
         """Leave gradients behind for the optimizer; the step's mean loss over `trained` tokens."""
         return loop.accumulate(rows, trained)
+
+    def measure(self, loop: Loop, rows: list[Rows]) -> float:
+        """Summed loss of some micro-batches, without gradient."""
+        return loop.measure(rows)
 
     def gradient_size(self) -> float | None:
         """The gradient's length where the optimizer sees none, for the record; None when it is the loop's matter."""

@@ -283,20 +283,36 @@ class Loop:
     def _heldout_loss(self) -> tuple[float, int]:
         """Mean over all held-out trained tokens of all processes, and their number."""
         total, count = 0.0, 0
-        for batch in self.plan.heldout:
-            nll, trained = self.rescue.patiently("in the evaluation", partial(self._measure, batch))
+        for batches in self._grouped(self.plan.heldout):
+            nll, trained = self.rescue.patiently("in the evaluation", partial(self._measure, batches))
             total, count = total + nll, count + trained
         summed, tokens = self.sum(total, count)
         return summed / max(1.0, tokens), int(tokens)
 
-    def _measure(self, batch: Batch) -> tuple[float, int]:
-        """Summed loss of one held-out micro-batch, and its trained tokens."""
-        total, count = 0.0, 0
-        for rows in self._lay_out([batch]):
+    def _grouped(self, batches: list[Batch]) -> Iterator[list[Batch]]:
+        """Held-out micro-batches that the driver measures in one go."""
+        group: list[Batch] = []
+        for batch in batches:
+            group.append(batch)
+            if sum(one.num_tokens for one in group) >= self.driver.measured_tokens:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _measure(self, batches: list[Batch]) -> tuple[float, int]:
+        """Summed loss of held-out micro-batches, and their trained tokens."""
+        rows = self._lay_out(batches)
+        return self.driver.measure(self, rows), sum(row.num_trained for row in rows)
+
+    def measure(self, rows: list[Rows]) -> float:
+        """Summed loss of micro-batches, one after the other."""
+        total = 0.0
+        for row in rows:
             with self.accelerator.autocast():
-                _, nll = self.plan.loss(rows.input_ids, rows.position_ids, rows.index, rows.targets, rows.row_lengths)
-            total, count = total + float(nll), count + rows.num_trained
-        return total, count
+                _, nll = self.plan.loss(row.input_ids, row.position_ids, row.index, row.targets, row.row_lengths)
+            total += float(nll)
+        return total
 
     def _judge(self, loss: float, tokens: int) -> bool:
         is_best = loss < self.progress.best_loss

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from studio.engine.stream import frozen, prepare
+from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.four_bits import Unpacker, empty_layer, pack
 from studio.errors import UserError
 from studio.paths import cache_dir
@@ -104,6 +105,28 @@ def test_only_reads_and_as_much_as_the_formula_says(tmp_path: Path, monkeypatch:
     last = stores[0].layout.units[0].weight_bytes
     assert steps and all(2 * layers - 2 * last <= step <= 2 * layers for step in steps)
     assert stores[0].traffic.counts.written == 0
+
+
+@pytest.mark.parametrize("method", [_method("lora", "drive"), {"key": "ssd_offload", "scheme": "C", "cache_gb": 0}])
+def test_held_out_rows_are_measured_in_one_reading(
+    method: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figure of a model in memory, with each layer bound once for all micro-batches."""
+    key = "lora" if method["key"] == "lora" else "full"
+    settings = {"steps": 1, "batch_size": 1, "eval_every": 1}
+    expected = train_here(make_run(tmp_path, method={"key": key}, name="memory", **settings))
+    bound: list[int] = []
+    own = Blocks.bind
+
+    def bind(self: Blocks, at: int, **named: Any) -> None:
+        bound.append(at)
+        own(self, at, **named)
+
+    monkeypatch.setattr(Blocks, "bind", bind)
+    heard = train_here(make_run(tmp_path, method=method, name="drive", **settings))
+    first, last = ([e.loss for e in told if isinstance(e, events.Eval)] for told in (expected, heard))
+    assert last == pytest.approx(first, abs=1e-6)
+    assert len(bound) < 40  # proofs, two evaluations of six rows, one step: each row alone would bind twelve more
 
 
 def test_a_piece_of_four_bits_is_what_the_library_makes() -> None:

@@ -25,7 +25,7 @@ from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.stream.turns import Turns
-from studio.engine.stream.vertical import Pass, Vertical
+from studio.engine.stream.vertical import MEASURED_TOKENS, Pass, Vertical
 from studio.errors import UserError
 from studio.models.store_layout import StoredTensor
 from studio.protocol import events
@@ -69,6 +69,8 @@ class StreamDriver(Driver):
         turns: which layers learn when.
         made: how the making of the store went, where it was made just now.
     """
+
+    measured_tokens = MEASURED_TOKENS
 
     def __init__(
         self,
@@ -154,6 +156,10 @@ class StreamDriver(Driver):
         self._finish(waits)
         self._turns.end_step()
         return loss
+
+    def measure(self, loop: Loop, rows: list[Rows]) -> float:
+        """All of them up together."""
+        return self._vertical.measure(loop, rows)
 
     def gradient_size(self) -> float | None:
         """Of all gradients, before clipping."""

@@ -35,7 +35,7 @@ from studio.engine.stream.shards import ExactScheme, FrozenScheme, ready_shards
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.stream.traffic import Reading
-from studio.engine.stream.vertical import Vertical
+from studio.engine.stream.vertical import MEASURED_TOKENS, Vertical
 from studio.errors import UserError
 from studio.methods._lora import LowRankParams
 from studio.models.facts import tensor_headers
@@ -83,6 +83,8 @@ def prepare_frozen(
 class FrozenDriver(Driver):
     """The loop's hand on a streamed base: gradients of the adapters, in one pass up and one down."""
 
+    measured_tokens = MEASURED_TOKENS
+
     def __init__(self, store: Store, blocks: Blocks, vertical: Vertical) -> None:
         self.store, self._blocks, self._vertical = store, blocks, vertical
 
@@ -94,6 +96,10 @@ class FrozenDriver(Driver):
             self._vertical.descend(loop, under_way, at, then=at - 1, train=False, each=_nothing)
         (summed,) = loop.sum(total)
         return summed / trained
+
+    def measure(self, loop: Loop, rows: list[Rows]) -> float:
+        """All of them up together."""
+        return self._vertical.measure(loop, rows)
 
 
 class _Frame:

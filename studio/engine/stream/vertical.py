@@ -38,6 +38,10 @@ class Pass:
     travelling: list[torch.Tensor] = field(default_factory=list)
 
 
+MEASURED_TOKENS = 16_384
+"""Of held-out rows that go up together: their hidden states take 64 kB a token at most in the models there are."""
+
+
 class Vertical:
     """The way up and down.
 
@@ -71,6 +75,25 @@ class Vertical:
         under_way.inputs.append(hidden)
         return under_way
 
+    @torch.no_grad()
+    def measure(self, loop: Loop, rows: list[Rows]) -> float:
+        """Summed loss of micro-batches that go up together: the model is read once for all of them."""
+        blocks = self._blocks
+        calls = [blocks.note(partial(_forward, loop, row)) for row in rows]
+        hidden = [call.hidden for call in calls]
+        for at in range(len(blocks)):
+            blocks.bind(at, then=(at + 1) % len(blocks))
+            for number, call in enumerate(calls):
+                with loop.accelerator.autocast():
+                    hidden[number] = blocks.run(at, hidden[number], call)
+        self._score_together(loop, rows, hidden)
+        total = 0.0
+        for row, out in zip(rows, hidden, strict=True):
+            with self._idle_embedding():
+                _, nll = blocks.finish(out, partial(_forward, loop, row))
+            total += float(nll)
+        return total
+
     def turn(self, loop: Loop, rows: list[Rows], under_way: Pass, scale: float) -> torch.Tensor:
         """Through what follows the layers, and back to their output; the sum of the tokens' losses.
 
@@ -78,12 +101,8 @@ class Vertical:
             scale: of the sum that gradients are of.
         """
         total, outs = torch.zeros((), device=self._device), under_way.inputs.pop()
-        if self._head is not None and len(rows) > 1:
-            ends = [
-                partial(self._blocks.finish, out, partial(_forward, loop, r)) for r, out in zip(rows, outs, strict=True)
-            ]
-            with under_way.starts[0].again(), self._idle_embedding():
-                self._head.score_together(ends)
+        with under_way.starts[0].again():
+            self._score_together(loop, rows, outs)
         for row, out, start in zip(rows, outs, under_way.starts, strict=True):
             leaf = out.requires_grad_(True)
             with start.again(), self._idle_embedding():
@@ -114,6 +133,16 @@ class Vertical:
             assert leaf.grad is not None
             under_way.travelling[number] = leaf.grad
             each()
+
+    def _score_together(self, loop: Loop, rows: list[Rows], outs: list[torch.Tensor]) -> None:
+        """Have a tiled head's losses ready for all micro-batches after one reading."""
+        if self._head is None or len(rows) < 2:
+            return
+        ends = [
+            partial(self._blocks.finish, out, partial(_forward, loop, row)) for row, out in zip(rows, outs, strict=True)
+        ]
+        with self._idle_embedding():
+            self._head.score_together(ends)
 
     @contextlib.contextmanager
     def _idle_embedding(self) -> Iterator[None]:
