@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from studio.engine.lean import import_bitsandbytes
+from studio.engine.out_of_memory import is_out_of_memory
 from studio.engine.weightless import build, is_weightless
 from studio.errors import UserError
 from studio.models.facts import read_facts, weight_files
@@ -52,6 +53,8 @@ def load_base(
             **options,
         )
     except (ValueError, KeyError, OSError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise  # another model is not the way out: see `ran_out`
         raise UserError(
             f"The model in {folder.name} cannot be loaded: {_first_line(error)}",
             "Choose a text-generation model with safetensors weights that needs no code of its own.",

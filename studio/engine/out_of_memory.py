@@ -37,7 +37,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     words = str(error).lower()
-    return isinstance(error, RuntimeError) and any(sign.lower() in words for sign in _SIGNS)
+    return isinstance(error, RuntimeError | OSError) and any(sign.lower() in words for sign in _SIGNS)
 
 
 def cap_memory(device: torch.device, share: float) -> None:

@@ -131,12 +131,21 @@ def _full(*_: Any, **__: Any) -> Any:
     raise FULL
 
 
-def test_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from studio.engine import adapters
+@pytest.mark.parametrize(
+    "error",
+    [FULL, OSError(12, "Cannot allocate memory"), RuntimeError("unable to mmap 8 bytes: Cannot allocate memory (12)")],
+)
+def test_loading(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the library reads the weights, which would take any other error for a model that it cannot read."""
+    from transformers import AutoModelForCausalLM
 
-    monkeypatch.setattr(adapters, "load_base", _full)
+    def full(*_: Any, **__: Any) -> Any:
+        raise error
+
+    run = make_run(tmp_path)
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", full)
     with pytest.raises(UserError, match="while the model was loaded") as stopped:
-        train_here(make_run(tmp_path))
+        train_here(run)
     assert stopped.value.problems
 
 
@@ -244,6 +253,8 @@ def test_pieces_hold_the_same_tokens() -> None:
         (MemoryError(), True),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (OSError(12, "Cannot allocate memory"), True),
+        (OSError(28, "No space left on device"), False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("out of memory"), False),
     ],
