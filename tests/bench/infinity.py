@@ -56,10 +56,12 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
     """All of it in one folder."""
     speeds = measure_drive(folder)
     tell("drive", read=speeds.read, write=speeds.write, both=speeds.both, direct=speeds.is_direct)
-    tried = {name: peer(folder, options, {**COMMON, **own}, length=16, steps=2) for name, own in SETTINGS.items()}
-    works = {name: found for name, found in tried.items() if found}
-    for name, found in tried.items():
+    works: dict[str, dict[str, Any]] = {}
+    for name, own in SETTINGS.items():
+        found = peer(folder, options, {**COMMON, **own}, length=16, steps=2)
         tell("O1 setting", name=name, **({"failed": True} if found is None else _figures(found)))
+        if found is not None:
+            works[name] = found
     quickest = min(works, key=lambda name: statistics.median(works[name]["seconds"][1:]))
     theirs: list[dict[str, Any]] = []
     ours: dict[str, list[dict[str, Any]]] = {"D": [], "E": []}

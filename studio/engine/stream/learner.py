@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
@@ -99,6 +100,7 @@ class Learner:
 
     def _learn_tile(self, lesson: Lesson, bits: torch.Tensor, first: int, end: int, record: Buffer | None) -> None:
         """On the device as a whole; on the processor in pieces that stay in its cache."""
+        begun = time.perf_counter()
         parts = self._store.record(record, end - first) if record is not None else {}
         here = bits.to(self._device, non_blocking=True)
         there = {name: part.to(self._device, non_blocking=True) for name, part in parts.items()}
@@ -114,6 +116,7 @@ class Learner:
             bits.copy_(here)
             for name, part in parts.items():
                 part.copy_(there[name])
+        self._store.traffic.watch("update", begun, end - first)
 
     def _step(self, lesson: Lesson, first: int, weights: torch.Tensor, record: dict[str, torch.Tensor]) -> None:
         segments = list(self._segments(lesson, first, first + len(weights)))

@@ -6,6 +6,7 @@ it down to the drive and tells which slots are new; the checkpoint that says so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,9 @@ from studio.models.stored_weights import unit_path
 
 _LEAST_SPARE = 0.1
 """Share of the memory that was free at the opening: with less left, cached weights are given back."""
+
+Numbers = Callable[[], tuple[torch.Tensor, torch.Tensor | None]]
+"""Waits for weights and what is missing to fp32."""
 
 
 class Store:
@@ -106,17 +110,17 @@ class Store:
         """The residuals that `read_span` brought."""
         return buffer.view(getattr(torch, self.layout.parts[0].dtype))[:numbers]
 
-    def read_numbers(self, at: int, first: int, end: int, *, rest: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Weights `first` to `end` now (a few rows), and with `rest` what is missing to fp32."""
+    def read_numbers(self, at: int, first: int, end: int, *, rest: bool) -> Numbers:
+        """Begin to read weights `first` to `end` (a few rows), and with `rest` what is missing to fp32."""
         self._await_writing(at)
-        weights = self._read_piece(at, 2 * first, 2 * end).view(torch.int16)
+        weights = self._read_piece(at, 2 * first, 2 * end)
         if not (rest and self.layout.parts):
-            return weights, None
+            return lambda: (weights().view(torch.int16), None)
         part, unit = self.layout.parts[0], self.layout.units[at]
         tile = unit.tile or self.layout.tile
         offset = self.layout.record_offset(unit, first // tile * tile) + part.item_bytes * (first % tile)
         kept = self._read_piece(at, offset, offset + part.item_bytes * (end - first))
-        return weights, kept.view(getattr(torch, part.dtype))
+        return lambda: (weights().view(torch.int16), kept().view(getattr(torch, part.dtype)))
 
     def write_span(self, at: int, first: int, buffer: Buffer) -> None:
         """Begin to write the weights of a tile; the buffer goes back to the pool by itself."""
@@ -190,13 +194,17 @@ class Store:
         if at in self._writing:
             self.traffic.drain()
 
-    def _read_piece(self, at: int, start: int, end: int) -> torch.Tensor:
-        """Any bytes of a unit's newest slot, by way of the pages that they lie on; a copy."""
+    def _read_piece(self, at: int, start: int, end: int) -> Callable[[], torch.Tensor]:
+        """Begin to read any bytes of a unit's newest slot, by way of the pages that they lie on; what gives a copy."""
         low, size = start // PAGE * PAGE, pages(end) - start // PAGE * PAGE
-        buffer = self.pool.take(size)
-        self.wait(self.traffic.read(self._files[at], buffer, [(self._base(at) + low, 0, size)]))
-        piece = buffer.bytes[start - low : end - low].clone()
-        self.pool.give(buffer)
+        reading = self.traffic.read(self._files[at], self.pool.take(size), [(self._base(at) + low, 0, size)])
+
+        def piece() -> torch.Tensor:
+            buffer = self.wait(reading)
+            found = buffer.bytes[start - low : end - low].clone()
+            self.pool.give(buffer)
+            return found
+
         return piece
 
     def _base(self, at: int) -> int:

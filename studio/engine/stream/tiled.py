@@ -18,10 +18,12 @@ from torch import nn
 from studio.engine.stream.blocks import Reached
 from studio.engine.stream.buffers import Buffer
 from studio.engine.stream.schemes import Scheme
-from studio.engine.stream.store import Store
+from studio.engine.stream.store import Numbers, Store
 
 _POSITIONS = 2048
 """Positions whose logits of one tile exist at once."""
+_ROWS = 64
+"""Rows of the embedding that are looked up at once: more would only be memory."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,10 @@ class TiledEnd:
         """(n,) -> (n, width) in fp32: only the pages with these rows are read."""
         wanted, places = torch.unique(ids.cpu(), return_inverse=True)
         found = torch.empty(len(wanted), self.width)
-        for at, row in enumerate(wanted.tolist()):
-            self._read_row(row, found[at])
+        for at in range(0, len(wanted), _ROWS):
+            pending = [self._read_row(row) for row in wanted[at : at + _ROWS].tolist()]
+            for number, numbers in enumerate(pending):
+                found[at + number].copy_(self._numbers(*numbers()))
         return found[places].to(self.device)
 
     @torch.no_grad()
@@ -119,10 +123,9 @@ class TiledEnd:
             return bits.view(torch.bfloat16)
         return self._scheme.master(bits, {} if rest is None else {"r": rest})
 
-    def _read_row(self, row: int, into: torch.Tensor) -> None:
+    def _read_row(self, row: int) -> Numbers:
         first = row * self.width
-        bits, rest = self._store.read_numbers(self.at, first, first + self.width, rest=self._exact)
-        into.copy_(self._numbers(bits, rest))
+        return self._store.read_numbers(self.at, first, first + self.width, rest=self._exact)
 
 
 class TiledEmbedding(nn.Module):

@@ -34,15 +34,21 @@ class Reading:
     futures: list[Future[None]] = field(default_factory=list)
 
 
+Watch = Callable[[str, float, int], None]
+"""(what was done, when it began by `time.perf_counter`, bytes), called when it ends and on the thread that did it."""
+
+
 class Traffic:
     """All reading and writing of a store.
 
     Attributes:
         counts: since the beginning.
+        watch: told of each read, write and wait, for a picture of a step; nobody listens at first.
     """
 
     def __init__(self) -> None:
         self.counts = Counts()
+        self.watch: Watch = _unwatched
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read-ahead")
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write-behind")
         self._behind: deque[tuple[int, Future[None], Callable[[], None]]] = deque()
@@ -58,7 +64,7 @@ class Traffic:
         for offset, start, end in places:
             for at in range(start, end, REQUEST_BYTES):
                 piece = memory[at : min(end, at + REQUEST_BYTES)]
-                reading.futures.append(self._readers.submit(file.read, piece, offset + at - start))
+                reading.futures.append(self._readers.submit(self._move, "read", file.read, piece, offset + at - start))
             self.counts.read += end - start
         return reading
 
@@ -71,7 +77,7 @@ class Traffic:
         begun = time.perf_counter()
         for future in reading.futures:
             future.result()
-        self.counts.waited += time.perf_counter() - begun
+        self._waited(begun)
         return reading.buffer
 
     def write(
@@ -81,7 +87,7 @@ class Traffic:
         memory = memoryview(buffer.memory)
         for at in range(start, end, REQUEST_BYTES):
             stop = min(end, at + REQUEST_BYTES)
-            future = self._writers.submit(file.write, memory[at:stop], offset + at - start)
+            future = self._writers.submit(self._move, "write", file.write, memory[at:stop], offset + at - start)
             self._behind.append((stop - at, future, then if stop == end else _nothing))
         self.counts.written += end - start
         self._settle(_BEHIND_BYTES)
@@ -110,8 +116,21 @@ class Traffic:
             _, future, then = self._behind.popleft()
             future.result()
             then()
+        self._waited(begun)
+
+    def _waited(self, begun: float) -> None:
         self.counts.waited += time.perf_counter() - begun
+        self.watch("wait", begun, 0)
+
+    def _move(self, what: str, move: Callable[[memoryview, int], None], memory: memoryview, offset: int) -> None:
+        begun = time.perf_counter()
+        move(memory, offset)
+        self.watch(what, begun, len(memory))
 
 
 def _nothing() -> None:
     """What follows on all pieces of a buffer but the last."""
+
+
+def _unwatched(what: str, begun: float, size: int) -> None:
+    """What happens is noted nowhere."""

@@ -10,12 +10,15 @@ import ctypes
 import json
 import resource
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from studio.data.batches import Batch
 from studio.engine.checkpoint import Checkpoints
 from studio.engine.device import make_accelerator
 from studio.engine.lm_loss import LmLoss
@@ -71,6 +74,8 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         started = psutil.Process().io_counters()
         store = getattr(loop.driver, "store", None)
         before = (store.traffic.counts.read, store.traffic.counts.written) if store else (0, 0)
+        if store:
+            store.traffic.watch = loop.watch
         loop.run()
         counts = store.traffic.counts if store else None
     ended = psutil.Process().io_counters()
@@ -90,16 +95,28 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         "peak": peak.bytes - idle,
         "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "saving": loop.saving,
+        "spans": loop.spans,
         "numbers": read_facts(model).num_parameters,
     }
 
 
 class _Timed(Loop):
-    """A loop that notes how long each checkpoint takes."""
+    """A loop that notes how long each checkpoint takes, and what happens in the last step and on which thread."""
 
     def __post_init__(self) -> None:
         self.saving: list[float] = []
+        self.spans: list[tuple[str, str, float, float, int]] = []
         super().__post_init__()
+
+    def watch(self, what: str, begun: float, size: int) -> None:
+        """See `Traffic.watch`."""
+        self.spans.append((threading.current_thread().name, what, begun, time.perf_counter(), size))
+
+    def _step(self, batches: Iterator[Batch]) -> None:
+        self.spans.clear()
+        begun = time.perf_counter()
+        super()._step(batches)
+        self.watch("step", begun, 0)
 
     def save(self, *, is_last: bool = False) -> None:
         begun = time.perf_counter()
