@@ -61,6 +61,31 @@ def read_resources(folder: Path) -> Resources:
     )
 
 
+_FAST_BF16 = ({"avx512bw", "avx512dq", "avx512vl"}, {"amx_bf16"})
+"""What a processor must have of either for torch's 16-bit products not to be emulated."""
+
+
+def computes_bf16_slowly(cpuinfo: str | None = None) -> bool:
+    """Whether this computer trains on a processor that emulates bf16: ten to a hundred times slower than fp32.
+
+    Args:
+        cpuinfo: text in the form of Linux's /proc/cpuinfo; None reads this computer's. What cannot be told is taken to
+            be fast, as are computers with a card.
+    """
+    if cpuinfo is None:
+        if read_gpus():
+            return False
+        try:
+            cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+    for line in cpuinfo.splitlines():
+        if line.startswith("flags"):  # so x86 writes it
+            flags = set(line.partition(":")[2].split())
+            return not any(wanted <= flags for wanted in _FAST_BF16)
+    return False
+
+
 def cache_room(free: int, wanted: int | None) -> int:
     """Bytes of free RAM that weights from the drive may stay in: as many as are wanted, or half of what is spare.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from studio.errors import Problem, UserError
+from studio.machine.resources import computes_bf16_slowly
 from studio.models.facts import ModelFacts, read_facts
 from studio.models.fingerprint import fingerprint, fingerprint_file
 from studio.models.source import Progress, is_hub_name, resolve_model
@@ -43,7 +44,7 @@ def make_run(
     spec = _placed(spec, absolute, facts, project.folder)
     marks = {"model": fingerprint(base), "data": fingerprint_file(Path(absolute.data.path))}
     run = Run.create(project.folder, resolve(_pinned(spec, base)), name, fingerprints=marks)
-    return run, [problem for problem in problems if not problem.is_fatal]
+    return run, [problem for problem in [*problems, *_slow_arithmetic(spec)] if not problem.is_fatal]
 
 
 def _placed(spec: RunSpec, absolute: RunSpec, facts: ModelFacts, folder: Path) -> RunSpec:
@@ -62,6 +63,13 @@ def _placed(spec: RunSpec, absolute: RunSpec, facts: ModelFacts, folder: Path) -
         refuse(wear_problems(spec, said.written_bytes, said.steps, machine.resources.disk_total))
         return spec
     return placed(spec, facts, machine)
+
+
+def _slow_arithmetic(spec: RunSpec) -> list[Problem]:
+    if spec.train.precision != "bf16" or not computes_bf16_slowly():
+        return []
+    message = "This processor has no 16-bit arithmetic: bf16 is emulated, ten to a hundred times slower than fp32."
+    return [Problem("train.precision", message, "Set train.precision=fp32.", is_fatal=False)]
 
 
 def check_unchanged(run: Run) -> None:

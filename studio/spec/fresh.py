@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from studio.errors import UserError
+from studio.machine.resources import computes_bf16_slowly
 from studio.models.facts import read_facts
 from studio.models.source import resolve_model
 from studio.spec.places import STARTER
@@ -16,13 +17,17 @@ def fresh_spec(*, model: str, data: str, project: Path) -> RunSpec:
     """A draft for `project` with paths that were given from the current folder.
 
     Rows are read up to the model's context where that is shorter than the usual length and known without a download.
+    Arithmetic is fp32 where bf16 would be emulated.
     """
     source = place_model(model, project)
     spec = RunSpec(model=ModelSection(source=source), data=DataSection(path=place_data(data, project)))
+    train: dict[str, int | str] = {}
     context = _context(model)
     if 0 < context < spec.train.max_length:
-        spec = spec.model_copy(update={"train": TrainSection(max_length=context)})
-    return spec
+        train["max_length"] = context
+    if computes_bf16_slowly():
+        train["precision"] = "fp32"
+    return spec.model_copy(update={"train": TrainSection.model_validate(train)})
 
 
 def place_model(model: str, project: Path) -> str:

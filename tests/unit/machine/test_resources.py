@@ -70,3 +70,17 @@ def test_a_driver_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(resources, "_nvml", Gone)
     assert resources.read_gpus() == ()
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "is_slow"),
+    [
+        ("processor : 0\nflags\t\t: fpu sse2 avx avx2 fma\n", True),
+        ("flags : fpu avx2 avx512f avx512bw avx512dq avx512vl\n", False),
+        ("flags : fpu avx2 amx_bf16\n", False),
+        ("Features : fp asimd\n", False),
+        ("", False),
+    ],
+)
+def test_emulated_bf16_is_known_by_the_processor(cpuinfo: str, is_slow: bool) -> None:
+    assert resources.computes_bf16_slowly(cpuinfo) is is_slow

@@ -11,6 +11,7 @@ from studio.machine.resources import Resources
 from studio.models.facts import read_facts
 from studio.planner import machine
 from studio.planner.forecast import forecast
+from studio.project import starting
 from studio.project.folder import Project
 from studio.project.starting import make_run
 from studio.spec.run_spec import RunSpec
@@ -48,6 +49,14 @@ def test_where_the_base_lies_is_frozen(project: Project, monkeypatch: pytest.Mon
     with_ram(monkeypatch, int(1.01 * streamed.peak_bytes))
     run, _ = make_run(project, draft(project, key="lora"), "small")
     assert run.spec().method.placement == "drive"
+
+
+def test_emulated_arithmetic_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_ram(monkeypatch, 4 * 10**9)
+    for is_slow in (True, False):
+        monkeypatch.setattr(starting, "computes_bf16_slowly", lambda is_slow=is_slow: is_slow)
+        _, told = make_run(project, draft(project, key="lora"), f"slow {is_slow}")
+        assert [problem.path for problem in told] == ["train.precision"] * is_slow
 
 
 def test_a_run_that_wears_the_drive_asks_first(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
