@@ -60,8 +60,8 @@ def test_a_write_that_fails_is_raised_before_the_next_checkpoint(file: DriveFile
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, file._descriptor)
     os.close(nothing)
-    traffic.write(file, pool.take(PAGE), 0, 0, PAGE, lambda: given.append(True))
-    with pytest.raises(UserError, match="failed"):
+    with pytest.raises(UserError, match="failed"):  # at once or when it is waited for, whichever comes first
+        traffic.write(file, pool.take(PAGE), 0, 0, PAGE, lambda: given.append(True))
         traffic.drain()
     traffic.close()
     assert not given
