@@ -42,6 +42,10 @@ class Driver:
         """The gradient's length where the optimizer sees none, for the record; None when it is the loop's matter."""
         return None
 
+    def waited(self) -> float:
+        """Seconds that the step which just ended waited for a drive."""
+        return 0.0
+
     def after_step(self, rate: float) -> None:
         """Called when the optimizer has stepped at `rate` and gradients are gone."""
 

@@ -186,6 +186,7 @@ class Loop:
                 tokens=int(tokens),
                 trained_tokens=int(trained),
                 seconds=time.perf_counter() - begun,
+                waited=self.driver.waited(),
             )
         )
 

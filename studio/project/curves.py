@@ -24,8 +24,8 @@ class RunCurves:
 
     Attributes:
         steps: step, time (Unix), active (seconds of training, gaps between sessions left out), loss, learning_rate,
-            grad_norm, tokens, trained_tokens, seconds, and the sums all_tokens, all_trained, loss_sum (of losses
-            times what they were learned from) and loss_weight.
+            grad_norm, tokens, trained_tokens, seconds, waited (for the drive), and the sums all_tokens, all_trained,
+            loss_sum (of losses times what they were learned from) and loss_weight.
         evals: step, time, active, loss, all_tokens.
         memory: step, active, gpu_<kind>, ram_<kind> for each of `KINDS`, their sums gpu_all, ram_all, and read,
             written (bytes a second).
@@ -41,7 +41,7 @@ class RunCurves:
     def __init__(self) -> None:
         self.steps = Columns(
             "step", "time", "active", "loss", "learning_rate", "grad_norm", "tokens", "trained_tokens", "seconds",
-            "all_tokens", "all_trained", "loss_sum", "loss_weight",
+            "waited", "all_tokens", "all_trained", "loss_sum", "loss_weight",
         )  # fmt: skip
         self.evals = Columns("step", "time", "active", "loss", "all_tokens")
         kinds = [f"{place}_{kind}" for place in ("gpu", "ram") for kind in KINDS]
@@ -200,6 +200,7 @@ class RunCurves:
             event.tokens,
             event.trained_tokens,
             event.seconds,
+            event.waited,
             self.steps.last("all_tokens", 0.0) + event.tokens,
             self.steps.last("all_trained", 0.0) + event.trained_tokens,
             self.steps.last("loss_sum", 0.0) + (event.loss * weight if weight else 0.0),

@@ -41,7 +41,10 @@ class Phase(Event):
 
 
 class Step(Event):
-    """One optimizer step. `loss` is the mean over the step's trained tokens; `tokens` are the step's own."""
+    """One optimizer step. `loss` is the mean over the step's trained tokens; `tokens` are the step's own.
+
+    `waited`: seconds of the step in which it could only wait for the drive, where weights stream from it.
+    """
 
     type: Literal["step"] = "step"
     step: int
@@ -51,6 +54,7 @@ class Step(Event):
     tokens: int
     trained_tokens: int
     seconds: Figure
+    waited: Figure = 0.0
 
 
 class Memory(Event):

@@ -90,7 +90,7 @@ class StreamDriver(Driver):
         self._groups: dict[str, Group] = {}
         inside = enumerate(parts.store.layout.units[: len(parts.blocks)])
         self._layer_of = {t.name: at for at, unit in inside for t in unit.tensors} | parts.layer_of
-        self._norm = 0.0
+        self._norm = self._waited_before = 0.0
         self._norms: dict[str, torch.Tensor] = {}
         self._gradients: dict[str, torch.Tensor] = {}
         self._spill: Spill | None = None
@@ -122,6 +122,7 @@ class StreamDriver(Driver):
 
     def before_step(self, number: int, rows: list[Rows]) -> None:
         """Who learns; and once the step before is in a complete checkpoint, its old slots are free."""
+        self._waited_before = self.store.traffic.counts.waited
         self._turns.begin_step(self._loop, number)
         for name, parameter in self.parts.smalls.parameters.items():
             parameter.requires_grad_(self._learns(self.parts.layer_of.get(name)))
@@ -156,6 +157,10 @@ class StreamDriver(Driver):
         self._finish(waits)
         self._turns.end_step()
         return loss
+
+    def waited(self) -> float:
+        """Seconds of the step that computing stood still."""
+        return self.store.traffic.counts.waited - self._waited_before
 
     def measure(self, loop: Loop, rows: list[Rows]) -> float:
         """All of them up together."""

@@ -87,6 +87,11 @@ class FrozenDriver(Driver):
 
     def __init__(self, store: Store, blocks: Blocks, vertical: Vertical) -> None:
         self.store, self._blocks, self._vertical = store, blocks, vertical
+        self._waited_before = 0.0
+
+    def before_step(self, number: int, rows: list[Rows]) -> None:
+        """Count from here."""
+        self._waited_before = self.store.traffic.counts.waited
 
     def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
         """As `Loop.accumulate` leaves it, but for the order of addition."""
@@ -96,6 +101,10 @@ class FrozenDriver(Driver):
             self._vertical.descend(loop, under_way, at, then=at - 1, train=False, each=_nothing)
         (summed,) = loop.sum(total)
         return summed / trained
+
+    def waited(self) -> float:
+        """Seconds of the step that computing stood still."""
+        return self.store.traffic.counts.waited - self._waited_before
 
     def measure(self, loop: Loop, rows: list[Rows]) -> float:
         """All of them up together."""

@@ -21,7 +21,9 @@ _LANES = (
     ("RAM", "weights", "Of the training process"),
     ("Disk read", "cache", "Of the training process"),
     ("Disk written", "activations", "Of the training process; checkpoints are the peaks"),
+    ("Waiting for disk", "other", "Share of each step in which it could only wait for weights from the drive"),
 )
+_ONLY_STREAMED = "Waiting for disk"
 
 
 class LanesCard(Card):
@@ -29,6 +31,7 @@ class LanesCard(Card):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Speed and machine", padding=16, spacing=6, parent=parent)
+        self._captions: dict[str, Text] = {}
         self._values: dict[str, Text] = {}
         self._sparks: dict[str, Spark] = {}
         self._layers = LayersStrip()
@@ -44,7 +47,8 @@ class LanesCard(Card):
             caption.setToolTip(tip)
             for column, widget in enumerate((caption, value, spark)):
                 grid.addWidget(widget, row, column)
-            self._values[name], self._sparks[name] = value, spark
+            self._captions[name], self._values[name], self._sparks[name] = caption, value, spark
+        self._show_waiting(False)
         self.body.addLayout(grid)
         self.body.addStretch(1)
 
@@ -54,12 +58,20 @@ class LanesCard(Card):
         self._layers.show_layers(curves.layers[-1] if curves.layers else None)
         with np.errstate(divide="ignore", invalid="ignore"):
             speed = np.where(steps["seconds"] > 0, steps["tokens"] / steps["seconds"], np.nan)
+            waiting = np.where(steps["seconds"] > 0, steps["waited"] / steps["seconds"], np.nan)
         self._show("Learning rate", steps["learning_rate"], figures.rate)
         self._show("Gradient norm", steps["grad_norm"], lambda norm: f"{norm:.3g}")
         self._show("Tokens/s", speed, figures.count)
         self._show("RAM", memory["ram_all"], figures.gigabytes)
         self._show("Disk read", memory["read"], _rate)
         self._show("Disk written", memory["written"], _rate)
+        self._show(_ONLY_STREAMED, waiting, lambda share: f"{share:.0%}")
+        self._show_waiting(bool(steps["waited"].any()))
+
+    def _show_waiting(self, is_streamed: bool) -> None:
+        """A lane that says nothing of a run whose weights lie in memory."""
+        for widget in (self._captions[_ONLY_STREAMED], self._values[_ONLY_STREAMED], self._sparks[_ONLY_STREAMED]):
+            widget.setVisible(is_streamed)
 
     def _show(self, name: str, values: Array, words: object) -> None:
         is_known = np.isfinite(values)
