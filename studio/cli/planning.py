@@ -18,6 +18,7 @@ from studio.planner.ladder import Rung, ladder
 from studio.planner.lengths import RowLengths
 from studio.planner.machine import Machine, this_machine, with_budget
 from studio.planner.row_sample import read_lengths
+from studio.planner.wear import streaming_words
 from studio.project.folder import Project
 from studio.project.jobs import run_to_result
 from studio.sizes import human_bytes, human_seconds
@@ -96,8 +97,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     console.print(f"\n{plan.spec.method.key}: {chosen.reason}")
     how = "traced" if chosen.is_exact else "calculated"
     console.print(f"  {how}: " + ", ".join(f"{kind} {human_bytes(size)}" for kind, size in _shown(chosen)))
-    if chosen.read_bytes:
-        _print_streaming(console, plan)
+    if words := streaming_words(chosen.read_bytes, chosen.written_bytes, chosen.steps, chosen.drive_share):
+        console.print(f"  {words}")
     if plan.rungs:
         _print_rungs(console, plan)
     if chosen.step_seconds is None and chosen.verdict != "impossible":
@@ -131,23 +132,11 @@ def _words(found: Forecast) -> str:
         return found.reason
     if found.margin_bytes < 0:
         return f"{human_bytes(-found.margin_bytes)} missing"
-    return found.reason if found.verdict == "short" else found.verdict
+    return found.reason if found.verdict in ("short", "wears") else found.verdict
 
 
 def _shown(found: Forecast) -> list[tuple[str, int]]:
     return [(kind, size) for kind, size in found.memory.items() if size]
-
-
-def _print_streaming(console: Console, plan: Plan) -> None:
-    """What passes through the drive, and what that costs it."""
-    chosen, drive = plan.chosen, plan.machine.resources.disk_total
-    read, written = human_bytes(chosen.read_bytes), human_bytes(chosen.written_bytes)
-    console.print(f"  From the drive, each step: {read} read, {written} written.")
-    if chosen.written_bytes and chosen.steps:
-        console.print(
-            f"  The run writes {human_bytes(chosen.written_bytes * chosen.steps)}: {chosen.drive_share:.2%} of the life"
-            f" of a drive of {human_bytes(drive)}."
-        )
 
 
 def _print_rungs(console: Console, plan: Plan) -> None:

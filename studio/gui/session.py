@@ -170,11 +170,13 @@ class Session(QObject):
         on_error: Callable[[Exception], object] | None = None,
         on_progress: Callable[[float, float, str], object] | None = None,
         on_made: Callable[[Run], object] | None = None,
+        may_wear: bool = False,
     ) -> Task:
         """Freeze the draft in a new run and start training it in the background.
 
         Args:
             on_made: called on the working thread once the run's folder is there, before its worker starts.
+            may_wear: whether the person was asked about wearing the drive.
         """
         project, spec = self.project, self.spec
         assert project is not None and spec is not None
@@ -182,7 +184,7 @@ class Session(QObject):
         def work(control: Control) -> Run:
             from studio.project.starting import make_run  # heavy: the planner
 
-            run, _ = make_run(project, spec, name, on_progress=control.progress)
+            run, _ = make_run(project, spec, name, on_progress=control.progress, may_wear=may_wear)
             if on_made is not None:
                 on_made(run)
             start_run(run, processes=processes)

@@ -40,7 +40,8 @@ class Forecast:
         drive_share: of the drive's life that the run uses up (see `wear`).
         placement: where the base lies, where the method leaves a choice; "" where there is none.
         margin_bytes: what stays free; negative is missing.
-        verdict: "fits", "tight" (little is left), "short" (too little is free), "impossible".
+        verdict: "fits", "tight" (little is left), "wears" (more of the drive's life than is allowed), "short" (too
+            little is free), "impossible".
         reason: a sentence for people.
         is_exact: whether the memory was traced through the model's own code rather than calculated.
     """
@@ -148,8 +149,8 @@ def told(spec: RunSpec, facts: ModelFacts, machine: Machine, found: Calculation,
     peak, limit = sum(found.memory.values()), device.limit_bytes if device else 0
     ram = peak if device is None or not device.is_card else found.ram_bytes
     share = life_share(found.written_bytes, found.steps, resources.disk_total)
-    problems += wear_problems(spec, found.written_bytes, found.steps, resources.disk_total)
-    verdict, reason = judge(spec, problems, device, peak, ram, disk, resources)
+    wear = wear_problems(spec, found.written_bytes, found.steps, resources.disk_total)
+    verdict, reason = judge(spec, problems, wear, device, peak, ram, disk, resources)
     run_seconds = found.step_seconds * found.steps if found.step_seconds and found.steps else None
     return Forecast(
         method=spec.method.key,

@@ -38,6 +38,28 @@ def wear_problems(spec: RunSpec, written_bytes: float, steps: int, capacity_byte
     return [Problem("train.drive_wear", message, hint)]
 
 
+def streaming_words(read_bytes: int, written_bytes: int, steps: int, share: float) -> str:
+    """What passes through the drive, for people; "" where nothing does.
+
+    Args:
+        read_bytes, written_bytes: in one step.
+        steps: of the run; 0 where they are not known.
+        share: of the drive's life that the run uses up.
+    """
+    if not read_bytes and not written_bytes:
+        return ""
+    if not written_bytes:
+        return f"The base streams from the drive: {human_bytes(read_bytes)} read in each step, nothing written."
+    words = f"Each step reads {human_bytes(read_bytes)} of the drive and writes {human_bytes(written_bytes)}."
+    if not steps:
+        return words
+    return f"{words} The run writes {human_bytes(written_bytes * steps)}, {_percent(share)} of such a drive's life."
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
+
+
 def _allowed(share: float) -> float:
     """The next whole percent."""
     return min(1.0, (int(100 * share) + 1) / 100)

@@ -20,13 +20,19 @@ from studio.spec.run_spec import RunSpec
 
 
 def make_run(
-    project: Project, spec: RunSpec, name: str = "", *, on_progress: Progress | None = None
+    project: Project,
+    spec: RunSpec,
+    name: str = "",
+    *,
+    on_progress: Progress | None = None,
+    may_wear: bool = False,
 ) -> tuple[Run, list[Problem]]:
     """Check `spec` against its model and data, and freeze it in a new run's folder.
 
     Args:
         name: of the run's folder; "" makes one of the time and the method.
         on_progress: told while the model is downloaded.
+        may_wear: whether the run may wear the drive more than its settings allow: somebody was asked.
 
     Returns:
         The run, and what does not keep it from starting but should be known.
@@ -41,13 +47,13 @@ def make_run(
     refuse(problems)
     assert base is not None
     assert facts is not None
-    spec = _placed(spec, absolute, facts, project.folder)
+    spec = _placed(spec, absolute, facts, project.folder, may_wear=may_wear)
     marks = {"model": fingerprint(base), "data": fingerprint_file(Path(absolute.data.path))}
     run = Run.create(project.folder, resolve(_pinned(spec, base)), name, fingerprints=marks)
     return run, [problem for problem in [*problems, *_slow_arithmetic(spec)] if not problem.is_fatal]
 
 
-def _placed(spec: RunSpec, absolute: RunSpec, facts: ModelFacts, folder: Path) -> RunSpec:
+def _placed(spec: RunSpec, absolute: RunSpec, facts: ModelFacts, folder: Path, *, may_wear: bool) -> RunSpec:
     """The spec with its base put where the run fits on this computer, which is then part of the record.
 
     Rows are only read where their lengths could matter.
@@ -60,7 +66,7 @@ def _placed(spec: RunSpec, absolute: RunSpec, facts: ModelFacts, folder: Path) -
     if said.verdict not in ("fits", "tight") or said.written_bytes:
         rows = read_lengths(absolute, facts.folder)
         said, spec = forecast(spec, facts, machine, rows), placed(spec, facts, machine, rows)
-        refuse(wear_problems(spec, said.written_bytes, said.steps, machine.resources.disk_total))
+        refuse([] if may_wear else wear_problems(spec, said.written_bytes, said.steps, machine.resources.disk_total))
         return spec
     return placed(spec, facts, machine)
 

@@ -18,7 +18,7 @@ _MOST_EPOCHS = 10.0
 # Best first when nothing else speaks against it: what the machine manages, and then the least that can go wrong.
 # Well-tried ones lead within a verdict; the rest follows in its own order.
 _WELL_TRIED = ("lora", "qlora", "full", "lisa")
-_RANKS = {"fits": 0, "tight": 1, "": 2, "short": 3, "impossible": 4}
+_RANKS = {"fits": 0, "tight": 1, "": 2, "wears": 3, "short": 4, "impossible": 5}
 
 
 def proposals(goal: Goal, spec: RunSpec, num_rows: int | None = None) -> tuple[Proposal, ...]:

@@ -22,7 +22,7 @@ TITLES: dict[StepKey, str] = {
     "settings": "Settings",
     "check": "Check",
 }
-_SHORT = ("short", "impossible")
+_SHORT = ("wears", "short", "impossible")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Situation:
     Attributes:
         spec: the draft, None while no project is open.
         problems: of the draft, as `spec.check` tells them.
-        verdict: of the chosen method's forecast ("fits", "tight", "short", "impossible"); "" while it is not known.
+        verdict: of the chosen method's forecast ("fits", "tight", "wears", "short", "impossible"); "" while it is not
+            known.
         shortage: the forecast's sentence when memory or disk is short.
     """
 

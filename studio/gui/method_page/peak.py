@@ -15,6 +15,7 @@ from studio.gui.method_page.verdict import kind_words
 from studio.gui.theme import font, tokens
 from studio.gui.tokens import CARD_PADDING
 from studio.planner.forecast import Forecast
+from studio.planner.wear import streaming_words
 
 _COLUMN_GAP = 8
 
@@ -49,6 +50,8 @@ class PeakCard(Card):
         self.speeds = Button("Measure the speed", "quiet", icon=Icon.LIGHTNING, compact=True)
         self.speeds.setToolTip("Measures this computer once, some seconds; times are foretold from then on.")
         self.tracing = Text("", "small", "text3")
+        self.streaming = Text("", "small", "text2", wrap=True)
+        self.streaming.hide()
         self._legend = QGridLayout()
         self._legend.setHorizontalSpacing(8)
         self._legend.setVerticalSpacing(4)
@@ -64,6 +67,7 @@ class PeakCard(Card):
             self.figure.say(UNKNOWN, "text3")
             self.limit.say("")
             self.bar.set_parts([], 0)
+            self.streaming.hide()
             return
         is_over = forecast.peak_bytes > forecast.limit_bytes
         self.note.say(_note(forecast, device))
@@ -71,6 +75,9 @@ class PeakCard(Card):
         self.limit.say(f"of {plain_gigabytes(forecast.limit_bytes)} GB free")
         self.limit.setToolTip(f"{forecast.limit_bytes / 2**30:.1f} GiB")
         self.bar.set_parts(list(forecast.memory.items()), forecast.limit_bytes)
+        words = streaming_words(forecast.read_bytes, forecast.written_bytes, forecast.steps, forecast.drive_share)
+        self.streaming.say(words)
+        self.streaming.setVisible(bool(words))
         self._shown = forecast
         self._show_legend(forecast)
 
@@ -98,6 +105,7 @@ class PeakCard(Card):
         self.body.addLayout(head)
         self.body.addWidget(self.bar)
         self.body.addLayout(self._legend)
+        self.body.addWidget(self.streaming)
         foot = TurningRow()
         foot.addWidget(self.tracing, 1)
         foot.addWidget(self.speeds)

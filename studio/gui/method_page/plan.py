@@ -49,7 +49,8 @@ class PlanColumn(ScrollColumn):
 
     def _show_probe(self) -> None:
         chosen = self._forecasts.chosen
-        is_known = chosen is not None and (chosen.is_exact or chosen.verdict == "impossible")
+        # What streams goes through buffers that no tracing sees.
+        is_known = chosen is not None and (chosen.is_exact or chosen.verdict == "impossible" or chosen.read_bytes > 0)
         may_start = chosen is not None and not is_known and self._context.session.facts is not None
         may_measure = chosen is not None and chosen.step_seconds is None and chosen.verdict != "impossible"
         self.peak.show_probe(

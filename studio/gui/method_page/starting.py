@@ -54,7 +54,11 @@ class RunStarter(QObject):
 
         self.progressed.emit("Getting ready", -1.0)
         self._task = self._context.session.start_run(
-            on_made=keep, on_started=self._on_started, on_error=self._on_refused, on_progress=self._on_progress
+            on_made=keep,
+            on_started=self._on_started,
+            on_error=self._on_refused,
+            on_progress=self._on_progress,
+            may_wear=overridden is not None,
         )
 
     def cancel(self) -> None:

@@ -22,6 +22,7 @@ _KIND_WORDS = {
 _LOOKS: dict[str, tuple[Icon, Tone]] = {
     "fits": (Icon.CHECK_CIRCLE, "accent_text"),
     "tight": (Icon.WARNING, "warn"),
+    "wears": (Icon.WARNING, "warn"),
     "short": (Icon.CROSS_CIRCLE, "danger"),
     "impossible": (Icon.CROSS_CIRCLE, "danger"),
 }
@@ -48,13 +49,14 @@ def missing_bytes(forecast: Forecast) -> int:
 
 
 def words(forecast: Forecast | None) -> str:
-    """'Fits, 5.3 GB to spare', 'Tight, 0.5 GB to spare', '0.9 GB short', 'Not possible'."""
+    """'Fits, 5.3 GB to spare', 'Tight, 0.5 GB to spare', 'Wears the drive', '0.9 GB short', 'Not possible'."""
     if forecast is None:
         return "not known yet"
     amount = gigabytes(missing_bytes(forecast) or forecast.margin_bytes)
     return {
         "fits": f"Fits, {amount} to spare",
         "tight": f"Tight, {amount} to spare",
+        "wears": "Wears the drive",
         "short": f"{amount} short",
         "impossible": "Not possible",
     }[forecast.verdict]
@@ -62,7 +64,7 @@ def words(forecast: Forecast | None) -> str:
 
 def shortage(title: str, forecast: Forecast | None) -> str:
     """The sentence that says why a plan does not fit; "" when it does."""
-    if forecast is None or forecast.verdict not in ("short", "impossible"):
+    if forecast is None or forecast.verdict not in ("wears", "short", "impossible"):
         return ""
     if forecast.reason:
         return forecast.reason

@@ -75,7 +75,7 @@ def _large(stage: Stage, step: StepKey, *settings: str) -> MethodPage:
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (model / name).write_bytes((starter / name).read_bytes())
     spec = fresh_spec(model=str(model), data=str(STARTER_ROWS), project=stage.home / "Support tone")
-    project = Project.create(stage.home / "Support tone", set_values(spec, settings))
+    project = Project.create(stage.home / "Support tone", set_values(spec, ["train.precision=bf16", *settings]))
     return _opened(stage, project, step, card=True)
 
 
@@ -137,5 +137,6 @@ SCENES = [
     Scene("model", _step("model")),
     Scene("data", _step("data")),
     Scene("settings", _step("settings", "method.key=qlora")),
+    Scene("streamed", _step("method", "method.key=ssd_offload", "train.steps=2000")),
     Scene("starter", _starter),
 ]

@@ -8,7 +8,7 @@ import pytest
 
 from studio.machine.bench import Speeds
 from studio.planner.forecast import forecast, placed
-from studio.planner.wear import life_share
+from studio.planner.wear import life_share, streaming_words
 from tests.unit.planner.samples import LLAMA_8B, facts, machine, spec
 
 GB = 10**9
@@ -82,7 +82,17 @@ def test_a_run_that_wears_the_drive_asks_first() -> None:
     said = forecast(spec(*sets, "train.steps=1000"), known, computer)
     share = life_share(said.written_bytes, 1000, capacity)
     assert share == pytest.approx(said.written_bytes * 1000 / (600 * capacity))
-    assert share > 0.01 and said.verdict == "impossible" and "train.drive_wear" in said.reason
-    assert forecast(spec(*sets, "train.steps=10"), known, computer).verdict != "impossible"
+    assert share > 0.01 and said.verdict == "wears" and "train.drive_wear" in said.reason
+    assert forecast(spec(*sets, "train.steps=10"), known, computer).verdict == "fits"
     allowed = forecast(spec(*sets, "train.steps=1000", "train.drive_wear=1"), known, computer)
-    assert allowed.verdict != "impossible" and allowed.drive_share == share
+    assert allowed.verdict == "fits" and allowed.drive_share == share
+
+
+def test_what_streams_is_said_in_words() -> None:
+    assert streaming_words(0, 0, 10, 0.0) == ""
+    assert streaming_words(32 * GB, 0, 10, 0.0).endswith("nothing written.")
+    said = streaming_words(64 * GB, 48 * GB, 1000, 0.08)
+    assert said == (
+        "Each step reads 64.0 GB of the drive and writes 48.0 GB. The run writes 48.0 TB, 8.0% of such a drive's life."
+    )
+    assert "less than 0.1%" in streaming_words(10, 10, 1, 1e-9)

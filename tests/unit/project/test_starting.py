@@ -65,4 +65,5 @@ def test_a_run_that_wears_the_drive_asks_first(project: Project, monkeypatch: py
     careful = spec.model_copy(update={"train": spec.train.model_copy(update={"drive_wear": 1e-6})})
     with pytest.raises(UserError, match=r"of the life of a drive"):
         make_run(project, careful, "careful")
+    assert make_run(project, careful, "asked", may_wear=True)[0].spec().train.drive_wear == 1e-6
     assert make_run(project, spec, "usual")[0].spec().method.key == "ssd_offload"
