@@ -190,7 +190,7 @@ class _Session:
         raise ran_out("while the model was loaded", self.spec, self.facts, held={}, is_safe="Nothing was lost.")
 
     def _tell_shards(self, done: int, total: int) -> None:
-        self.emit(events.Phase(name="Laying out the base for streaming", done=done, total=total, unit="bytes"))
+        self.emit(events.Phase(name="Laying out the model for streaming", done=done, total=total, unit="bytes"))
         if self._is_stopped():
             raise Cancelled
 

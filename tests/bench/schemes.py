@@ -60,8 +60,9 @@ def judge(losses: list[float], memory: list[float]) -> dict[str, Any]:
 
 
 def final_loss(name: str, seed: int, steps: int) -> float:
-    """Held-out loss at the end of a run in a folder of its own."""
-    method = {"key": "full"} if name == "memory" else {"key": "ssd_offload", "scheme": name, "cache_gb": 0}
+    """Held-out loss at the end of a run in a folder of its own; clipped exactly, as in memory."""
+    streamed = {"key": "ssd_offload", "scheme": name, "cache_gb": 0, "clipping": "exact"}
+    method = {"key": "full"} if name == "memory" else streamed
     starter = resources_dir() / "starter"
     values = {
         "model": {"source": str(starter / "model")},

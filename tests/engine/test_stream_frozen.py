@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from studio.engine.stream import frozen, prepare
 from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.four_bits import Unpacker, empty_layer, pack
-from studio.errors import UserError
+from studio.errors import Cancelled, UserError
 from studio.paths import cache_dir
 from studio.project.runs import Run
 from studio.protocol import commands, events
@@ -139,6 +140,31 @@ def test_a_piece_of_four_bits_is_what_the_library_makes() -> None:
         own = Unpacker(torch.float32, torch.device("cpu")).parameter(pack(matrix), layer)
         assert torch.equal(own.data, packed)
         assert torch.equal(dequantize_4bit(own.data, own.quant_state), dequantize_4bit(packed, state))
+
+
+@pytest.mark.parametrize("method", [_method("lora", "drive"), {"key": "ssd_offload"}])
+def test_laying_out_is_told_and_can_be_stopped(method: dict[str, Any], tmp_path: Path) -> None:
+    """Counts in bytes that end at all of them; a stop in the middle leaves nothing half made."""
+    heard = train_here(make_run(tmp_path, method=method, name="whole", steps=1))
+    told = [e for e in heard if isinstance(e, events.Phase) and e.name.startswith("Laying out")]
+    assert [e.unit for e in told] == ["bytes"] * len(told)
+    assert [e.done for e in told] == sorted(e.done for e in told)
+    assert told[0].done == 0 and told[-1].done == told[-1].total > 0
+    shutil.rmtree(cache_dir() / "shards", ignore_errors=True)
+    heard.clear()
+    run = make_run(tmp_path, method=method, name="stopped", steps=1)
+
+    def poll() -> list[commands.Command]:
+        return [commands.Stop()] if any(isinstance(e, events.Phase) and e.done for e in layouts()) else []
+
+    def layouts() -> list[events.Event]:
+        return [e for e in heard if isinstance(e, events.Phase) and e.name.startswith("Laying out")]
+
+    from studio.worker.training import train
+
+    with pytest.raises(Cancelled):
+        train(run, heard.append, poll, resume=False)
+    assert not [path for folder in (cache_dir(), run.folder) for path in folder.rglob("store.json")]
 
 
 def test_damaged_shards_are_made_again(tmp_path: Path) -> None:

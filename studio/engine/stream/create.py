@@ -36,12 +36,15 @@ class Made:
         return 0 < self.rate < _SLOW
 
 
-def make_store(folder: Path, layout: Layout, load: Load) -> Made:
+def make_store(
+    folder: Path, layout: Layout, load: Load, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Made:
     """Write a model's weights into slot 0; all state begins as zeros, which a fresh file holds unwritten.
 
     Args:
         folder: emptied first.
         load: a matrix by its name, any dtype.
+        progress: told (bytes of units that are laid out, all bytes).
 
     Raises:
         UserError: there is no room on the drive, or it fails.
@@ -56,12 +59,16 @@ def make_store(folder: Path, layout: Layout, load: Load) -> Made:
             "Free some space, move the project to another drive, or choose a method.scheme with less state.",
         )
     pool, scheme, seconds, is_direct = BufferPool(pinned=False), SCHEMES[layout.scheme](), 0.0, True
+    done = 0
     for unit in layout.units:
+        progress(done, layout.total_bytes)
+        done += 2 * layout.slot_bytes(unit)
         make_file(unit_path(folder, unit), 2 * layout.slot_bytes(unit))
         file = DriveFile(unit_path(folder, unit))
         is_direct = is_direct and file.is_direct
         seconds += fill_unit(file, layout, unit, scheme, load, pool)
         file.close()
+    progress(done, layout.total_bytes)
     layout.save(folder)
     written = sum(unit.weight_bytes for unit in layout.units)
     return Made(is_direct, written / seconds if written >= _JUDGED_BYTES and seconds else 0.0)

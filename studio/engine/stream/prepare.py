@@ -73,7 +73,7 @@ def prepare_streamed(
     folder = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-store-"))
     made = None
     if base.resume is None:
-        made = make_store(folder, _lay_out(model, layers, matrices, scheme, base.folder), load)
+        made = make_store(folder, _lay_out(model, layers, matrices, scheme, base.folder), load, base.progress)
     store = _open(folder, base, scheme, cache_bytes, len(layers))
     parts = _take_apart(model, layers, store, vectors, load, base, trains_ends)
     torch.manual_seed(base.seed)
