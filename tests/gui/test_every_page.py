@@ -120,6 +120,10 @@ def test_coming_and_going_leaves_nothing(window: Window, qtbot: QtBot, trained_p
         _visit(window, qtbot, key, other)
     if key == "data":  # its import ends when it ends; only then is the library that reads rows loaded
         qtbot.waitUntil(lambda: window.context.session.row_lengths is not None, timeout=30_000)
+    if key == "method":  # cards of methods that are proposed come with the forecasts, once
+        window.show_page(key)
+        qtbot.waitUntil(lambda: bool(window.page(key).forecasts.outlook.by_method), timeout=30_000)  # type: ignore[attr-defined]
+        _visit(window, qtbot, key, other)
     before = _census(window, qtbot)
     for _ in range(_ROUNDS):
         _visit(window, qtbot, key, other)
