@@ -8,6 +8,7 @@ from typing import Literal
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import NF4_BYTES, MethodParams, Trained
+from studio.methods._streamed import CachedParams, ends_held, layers_held
 from studio.models.arithmetic import Linear, Shapes
 from studio.models.facts import ModelFacts
 
@@ -48,7 +49,7 @@ class LowRankParams(MethodParams):
     )
 
 
-class PlacedParams(LowRankParams):
+class PlacedParams(CachedParams, LowRankParams):
     """Adapters whose base may lie on the drive."""
 
     placement: Literal["auto", "memory", "drive"] = setting(
@@ -59,19 +60,6 @@ class PlacedParams(LowRankParams):
         " written. Auto takes memory where the run fits, else the drive.",
         advanced=True,
     )
-    cache_gb: float | None = setting(
-        None,
-        title="Streamed layers in RAM",
-        help="With the base on the drive: layers that stay in memory are not read again. Empty takes what is spare,"
-        " with a quarter of the free memory left alone; 0 takes nothing.",
-        unit="GB",
-        ge=0,
-        advanced=True,
-    )
-
-    @property
-    def cache_bytes(self) -> int | None:
-        return None if self.cache_gb is None else int(self.cache_gb * 1e9)
 
 
 def placements(params: PlacedParams, *, can_stream: bool) -> tuple[PlacedParams, ...]:
@@ -142,18 +130,10 @@ def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) 
     )
 
 
-HELD_NUMBERS = 1 << 23
-"""An embedding of up to so many numbers stays in memory while layers stream."""
-_AT_ONCE = 2
-"""Layers in memory: the one that is computed and the one that is read ahead."""
-
-
 def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool = False) -> Trained:
     """The same adapters, with two layers of the base in memory and the others on the drive."""
     found = estimate(params, shapes)
-    ends = shapes.embedding + shapes.head
-    ends = ends if shapes.embedding <= HELD_NUMBERS else 0
-    layers = min(sum(shapes.layer_sizes), _AT_ONCE * max(shapes.layer_sizes, default=0))
+    layers, ends = layers_held(shapes), ends_held(shapes)
     packed = NF4_BYTES if quantised else 2.0
     streamed = shapes.linear_numbers
     return replace(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from studio.declare import setting
 from studio.errors import Problem
-from studio.methods import Method, MethodParams, Trained
+from studio.methods import Method, Trained
 from studio.methods._layers import whole_weights_problems
+from studio.methods._streamed import CachedParams, ends_held, layers_held
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
 
 
-class SsdOffloadParams(MethodParams):
+class SsdOffloadParams(CachedParams):
     """How a number is kept on the drive, how gradients are clipped, how much memory may be used."""
 
     key: Literal["ssd_offload"] = "ssd_offload"
@@ -64,15 +65,6 @@ class SsdOffloadParams(MethodParams):
         " each layer by itself.",
         advanced=True,
     )
-    cache_gb: float | None = setting(
-        None,
-        title="Weights in RAM",
-        help="Layers whose weights stay in memory are not read again: each gigabyte saves four of reading a step."
-        " Empty takes what is spare, with a quarter of the free memory left alone; 0 takes nothing.",
-        unit="GB",
-        ge=0,
-        advanced=True,
-    )
 
 
 def _problems(params: SsdOffloadParams, facts: ModelFacts | None) -> list[Problem]:
@@ -86,22 +78,16 @@ def _problems(params: SsdOffloadParams, facts: ModelFacts | None) -> list[Proble
 
 _STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256, "I": 0.0}
 """Of residual and memories on the drive for each number, beside two for the weight."""
-_HELD_NUMBERS = 1 << 23
-"""A larger embedding stays on the drive, too."""
-_AT_ONCE = 2
-"""Layers in memory: the one that is computed and the one that is read ahead."""
 _BUFFER_BYTES = 100_000_000
 """Records and gradients on their way, at their most."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     widest, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
-    outside = shapes.embedding + shapes.head
-    ends = outside if shapes.embedding <= _HELD_NUMBERS else 0
+    ends = ends_held(shapes)
     learning = _learning(params, shapes)
     spilt = 2 * learning if params.clipping == "exact" else 0  # 16 bits; twice that with several micro-batches
-    layers = min(sum(shapes.layer_sizes), _AT_ONCE * widest)
-    held = layers + ends
+    held = layers_held(shapes) + ends
     return Trained(
         weights=held,
         exact=ends,
@@ -112,7 +98,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         elsewhere=max(0, shapes.total - held),
         recomputes=True,
         cacheable_bytes=2 * sum(shapes.layer_sizes),
-        cache_bytes=None if params.cache_gb is None else int(params.cache_gb * 1e9),
+        cache_bytes=params.cache_bytes,
         extra_bytes=min(_BUFFER_BYTES, int(6 * each * widest)),
         stored_bytes=int(2 * each * shapes.total) + spilt,
         read_bytes=int(4 * shapes.total + (each - 2) * learning) + 2 * spilt,
@@ -132,12 +118,11 @@ def _learning(params: SsdOffloadParams, shapes: Shapes) -> int:
 def _prepare(base: Base, params: SsdOffloadParams) -> Prepared:
     from studio.engine.stream.prepare import prepare_streamed  # heavy
 
-    room = None if params.cache_gb is None else int(params.cache_gb * 1e9)
     return prepare_streamed(
         base,
         scheme=params.scheme,
         clipping=params.clipping,
-        cache_bytes=room,
+        cache_bytes=params.cache_bytes,
         learners=params.learners,
         at_once=params.active_layers,
         interval=params.interval,

@@ -29,13 +29,12 @@ from studio.engine.stream.turns import Kind, Turns
 from studio.engine.weightless import is_weightless
 from studio.errors import UserError
 from studio.machine.resources import cache_room
+from studio.methods._streamed import HELD_NUMBERS
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
 from studio.models.store_layout import Layout, lay_out_unit, read_layout, row_tile
 from studio.models.stored_weights import open_stored, read_numbers, write_pointer
 
-HELD_NUMBERS = 1 << 23
-"""An embedding of up to so many numbers stays in memory, which saves the second look at its logits."""
 TILE = 1 << 20
 """Numbers of a tile of a larger one, about."""
 PATIENCE_BYTES = 1_000_000_000

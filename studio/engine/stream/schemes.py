@@ -117,7 +117,7 @@ class SchemeD(Scheme):
         return record["m"].float()
 
     def second(self, record: dict[str, torch.Tensor]) -> torch.Tensor:
-        return record["v"].to(torch.int32).bitwise_left_shift_(16).view(torch.float32)
+        return widened(record["v"])
 
     def keep(self, tile: Tile, master: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> None:
         tile.record["m"].copy_(first)
@@ -210,7 +210,7 @@ class SchemeI(Scheme):
         self.sums: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def master(self, weights: torch.Tensor, record: dict[str, torch.Tensor]) -> torch.Tensor:
-        return weights.to(torch.int32).bitwise_left_shift_(16).view(torch.float32)
+        return widened(weights)
 
     def split(
         self,
@@ -245,6 +245,11 @@ class SchemeI(Scheme):
         direction = size.mul_(gradient)
         strength = direction.square().mean().sqrt().clamp_min(1.0)
         return direction.div_(strength).view(-1)
+
+
+def widened(bits: torch.Tensor) -> torch.Tensor:
+    """bf16 bits as fp32 numbers, a copy."""
+    return bits.to(torch.int32).bitwise_left_shift_(16).view(torch.float32)
 
 
 SCHEMES: dict[str, type[Scheme]] = {kind.key: kind for kind in (Scheme, SchemeD, SchemeE, SchemeF, SchemeI)}

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from studio.engine.stream.buffers import BufferPool
 from studio.engine.stream.create import Load, fill_unit
-from studio.engine.stream.schemes import Scheme
+from studio.engine.stream.schemes import Scheme, widened
 from studio.errors import UserError
 from studio.machine.drive_file import DriveFile, make_file
 from studio.models.store_layout import Layout, Part, Unit, read_layout
@@ -34,7 +34,7 @@ class FrozenScheme(Scheme):
     parts = ()
 
     def master(self, weights: torch.Tensor, record: dict[str, torch.Tensor]) -> torch.Tensor:
-        return weights.to(torch.int32).bitwise_left_shift_(16).view(torch.float32)
+        return widened(weights)
 
     def split(
         self,

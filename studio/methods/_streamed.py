@@ -1,0 +1,41 @@
+"""What methods share whose base streams from the drive."""
+
+from __future__ import annotations
+
+from studio.declare import setting
+from studio.methods import MethodParams
+from studio.models.arithmetic import Shapes
+
+HELD_NUMBERS = 1 << 23
+"""An embedding of up to so many numbers stays in memory while layers stream, which saves looking at logits twice."""
+_AT_ONCE = 2
+"""Layers in memory: the one that is computed and the one that is read ahead."""
+
+
+class CachedParams(MethodParams):
+    """How much memory may keep of what streams."""
+
+    cache_gb: float | None = setting(
+        None,
+        title="Streamed layers in RAM",
+        help="Layers that stay in memory are not read again: each gigabyte saves two of reading a step, four where they"
+        " are trained. Empty takes what is spare, with a quarter of the free memory left alone; 0 takes nothing.",
+        unit="GB",
+        ge=0,
+        advanced=True,
+    )
+
+    @property
+    def cache_bytes(self) -> int | None:
+        """None for what is spare."""
+        return None if self.cache_gb is None else int(self.cache_gb * 1e9)
+
+
+def layers_held(shapes: Shapes) -> int:
+    """Numbers of the layers that are in memory at once."""
+    return min(sum(shapes.layer_sizes), _AT_ONCE * max(shapes.layer_sizes, default=0))
+
+
+def ends_held(shapes: Shapes) -> int:
+    """Numbers of embedding and head where they stay in memory, 0 where they stream in tiles."""
+    return shapes.embedding + shapes.head if shapes.embedding <= HELD_NUMBERS else 0
