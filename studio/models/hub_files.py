@@ -18,6 +18,8 @@ from filelock import FileLock
 from studio.errors import UserError
 from studio.models import hub_place
 
+_PIECE_BYTES = 2**20
+
 
 class BlobStore:
     """The place of one commit of one repository in the cache."""
@@ -76,8 +78,11 @@ class BlobStore:
 def _stream(
     url: str, partial: Path, headers: dict[str, Any], size: int | None, on_bytes: Callable[[float], None]
 ) -> None:
+    from huggingface_hub import constants  # heavy
     from huggingface_hub.file_download import http_get  # heavy
 
+    # The library's pieces of 10 MiB are ten seconds of a slow line: so long would nothing move, and be lost by a pause.
+    constants.DOWNLOAD_CHUNK_SIZE = _PIECE_BYTES
     with partial.open("ab") as file:
         here = file.tell()
         if size is not None and here > size:
@@ -95,7 +100,7 @@ def _stream(
 
 
 def _meter(on_bytes: Callable[[float], None]) -> Any:
-    """What the library takes for a progress bar."""
+    """What the library takes for a progress bar. It is moved before a piece is written: told is what came before it."""
 
     class Meter:
         def __init__(self, *_: object, initial: int = 0, **__: object) -> None:
@@ -108,8 +113,8 @@ def _meter(on_bytes: Callable[[float], None]) -> Any:
             return None
 
         def update(self, count: float | None = 1) -> None:
-            self.here += int(count or 0)
             on_bytes(self.here)
+            self.here += int(count or 0)
 
     return Meter
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -179,6 +182,29 @@ def test_a_growing_store_can_be_read_and_an_interrupted_import_starts_again(
     import_rows(path, reader, folder)
     store.refresh()
     assert store.num_rows == 3_000 and store.is_complete and store.page([2_999])[0].first == "Q 2999"
+
+
+def test_a_store_can_be_closed_while_other_threads_read_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", ROWS * 10)
+    told: list[Exception] = []
+
+    def read(store: RowStore) -> None:
+        try:
+            while True:
+                store.page([0, 1, 2])
+        except (UserError, duckdb.Error) as error:
+            told.append(error)
+
+    for _ in range(15):
+        store, _ = imported(path)
+        threads = [threading.Thread(target=read, args=(store,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.02)
+        store.close()
+        for thread in threads:
+            thread.join()
+    assert {str(error) for error in told} == {"The rows are closed."} and len(told) == 15 * 4
 
 
 def test_damage_in_the_middle_leaves_the_rows_before_it(tmp_path: Path) -> None:

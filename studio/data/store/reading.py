@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,8 @@ class RowStore:
         import duckdb  # heavy
 
         self.folder = folder
+        self._lock = threading.Lock()
+        self._readers, self._is_closed = 0, False
         self._base: duckdb.DuckDBPyConnection | None = duckdb.connect(config={"threads": 2})
         # Footers of a store of many parts are read once, not for each page.
         self._base.execute("SET parquet_metadata_cache = true")
@@ -146,8 +150,14 @@ class RowStore:
         return None if found is None or found[0] is None else int(found[0])
 
     def close(self) -> None:
-        """Let go of the files; nothing can be read any more."""
-        if self._base is not None:
+        """Let nothing be read any more; the files are let go of once those who read now have what they asked for."""
+        with self._lock:
+            self._is_closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """DuckDB refuses to close what a thread is reading from: the last reader closes it."""
+        if self._is_closed and not self._readers and self._base is not None:
             self._base.close()
             self._base = None  # a connection that outlives the interpreter is reported as a leak on stderr
 
@@ -186,11 +196,21 @@ class RowStore:
         listed = ", ".join(f"'{path}'" for path in paths)
         return f"read_parquet([{listed}])"
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of the calling thread's own, on the same database."""
-        if self._base is None:
-            raise UserError("The rows are closed.")
-        return self._base.cursor()
+        with self._lock:
+            if self._is_closed or self._base is None:
+                raise UserError("The rows are closed.")
+            self._readers += 1
+            cursor = self._base.cursor()
+        try:
+            with cursor:
+                yield cursor
+        finally:
+            with self._lock:
+                self._readers -= 1
+                self._let_go()
 
 
 def rare_tail(text: str) -> str:
