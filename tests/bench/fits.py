@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch comes: a pool of threads does not live on in a child
     draw, counts = random.Random(options.seed), Counter[str]()
     with TemporaryDirectory() as folder:
         known = read_facts(make_toy(Path(folder) / "toy", max_position_embeddings=2048, **SIZES))
