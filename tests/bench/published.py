@@ -272,8 +272,8 @@ WHY = {
     "LISA": """No one recipe explains it. Less weights, gradients and state, which need no guessing, TinyLlama's columns
 leave 4.2 to 4.9 GB for activations and LLaMA-2-7B's, whose token leaves 2.8 times as much, 4.1 to 7.4: no length gives
 both. The published script (LMFlow's detail_memory.py) was run for LLaMA-2-7B alone, at 1,024 tokens; TinyLlama's
-figures agree with rows of 1,700 to 2,700 (its context is 2,048). Mistral-7B has 0.5B numbers more than LLaMA-2-7B and the same
-published figures, of which full fine-tuning's would leave 1.1 GB for activations.""",
+figures agree with rows of 1,700 to 2,700 (its context is 2,048). Mistral-7B has 0.5B numbers more than LLaMA-2-7B and
+the same published figures, of which full fine-tuning's would leave 1.1 GB for activations.""",
     "Unsloth": """All published lengths of a model lie on one line (see below), so they are two figures: what is fixed
 and what a token takes. The 8 GiB row is what 8 GiB leave beside the fixed part, 0.63 GiB in theirs and 1.24 in ours:
 8 % of the fixed part is 85 % of that row's tokens.""",
