@@ -38,6 +38,7 @@ class MemorySampler:
         self._start_io = _io(self._process)
         # Asked of the driver, because torch would start CUDA only to answer.
         self._spill = {gpu.index: SpillWatch(gpu.total_bytes - gpu.free_bytes) for gpu in read_gpus()}
+        self._card = 0
         self._watched: tuple[Prepared, torch.optim.Optimizer] | None = None
         self._tracked: dict[str, dict[str, int]] = {}
         self._looked_at = 0.0
@@ -45,7 +46,9 @@ class MemorySampler:
         self._thread = threading.Thread(target=self._run, daemon=True, name="memory")
 
     def watch(self, prepared: Prepared, optimizer: torch.optim.Optimizer) -> None:
-        """Split by kind from now on."""
+        """Split by kind from now on. To be called by the thread that trains: in another, CUDA's current card is 0."""
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            self._card = torch.cuda.current_device()
         self._watched = (prepared, optimizer)
         self._tracked = _track(prepared, optimizer)
 
@@ -78,7 +81,7 @@ class MemorySampler:
         ram["activations"] = max(0, used - sum(ram.values()))
         io = _io(self._process)
         disk = {"read": io[0] - self._start_io[0], "written": io[1] - self._start_io[1]}
-        return Memory(step=self.step, ram=ram, gpu=_gpu(tracked), disk=disk)
+        return Memory(step=self.step, ram=ram, gpu=_gpu(tracked, self._card), disk=disk)
 
     def _run(self) -> None:
         while not self._ended.wait(PERIOD_SECONDS):
@@ -89,8 +92,9 @@ class MemorySampler:
     def _look_for_spill(self) -> None:
         if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
             return
-        watch = self._spill.get(torch.cuda.current_device())
-        notice = watch.look(torch.cuda.memory_reserved(), *torch.cuda.mem_get_info()) if watch else None
+        watch = self._spill.get(self._card)
+        reserved, (free, total) = torch.cuda.memory_reserved(self._card), torch.cuda.mem_get_info(self._card)
+        notice = watch.look(reserved, free, total) if watch else None
         if notice:
             self._emit(notice)
 
@@ -123,13 +127,13 @@ def _bytes(tensors: Iterable[Any]) -> dict[str, int]:
     return total
 
 
-def _gpu(tracked: dict[str, dict[str, int]]) -> dict[str, int]:
+def _gpu(tracked: dict[str, dict[str, int]], card: int) -> dict[str, int]:
     """From torch's allocator: what is not tracked but allocated is activations; reserved but unused is cache."""
     if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
         return {}
     gpu = {kind: sizes.get("cuda", 0) for kind, sizes in tracked.items()}
-    allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
-    free, total = torch.cuda.mem_get_info()
+    allocated, reserved = torch.cuda.memory_allocated(card), torch.cuda.memory_reserved(card)
+    free, total = torch.cuda.mem_get_info(card)
     gpu["activations"] = max(0, allocated - sum(gpu.values()))
     gpu["cache"] = max(0, reserved - allocated)
     gpu["other"] = max(0, total - free - reserved)
