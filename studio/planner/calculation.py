@@ -50,7 +50,7 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
     optimizer = OPTIMIZERS.get(spec.optimizer.key)
     batch = fullest_batch(spec, trained, rows)
     moment, memory = calculated_memory(spec, shapes, device, batch)
-    known = machine.probes.get(probe_key(spec, shapes, batch, device.kind))
+    known = machine.probes.get(probe_key(spec, shapes, batch, device.kind)) if machine.probes else None
     if known:
         moment, memory = "traced", {kind: known.get(kind, 0) for kind in KINDS}
         memory["optimizer"] += _parked_bytes(spec, trained, device)  # a single step has nothing parked yet

@@ -109,11 +109,11 @@ def _rungs(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths 
         yield Rung("16-bit arithmetic", "Rounds more; the usual choice on GPUs.", 0, ("train.precision=bf16",))
     yield from _optimizers(spec)
     yield from _lighter_method(spec)
+    yield from _shorter_rows(spec, rows)
     rank = getattr(spec.method, "rank", 0)
     if rank >= 16:
         cost = "The adapter can learn less; small tasks do not notice."
         yield Rung(f"Rank {rank // 2} instead of {rank}", cost, 0, (f"method.rank={rank // 2}",))
-    yield from _shorter_rows(spec, rows)
     yield from _other_method(spec, facts, machine, rows)
 
 

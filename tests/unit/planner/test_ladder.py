@@ -27,6 +27,22 @@ def test_the_least_harm_comes_first() -> None:
     assert gentle == sorted(gentle, reverse=True)
 
 
+def test_rungs_come_in_the_order_of_their_harm() -> None:
+    """Pieces, recomputing, rounding, optimizer, 4-bit base, shorter rows, rank, another method."""
+    draft = spec("train.batch_size=2", "train.precision=fp32", "method.rank=64", "method.placement=memory")
+    paths = [rung.settings[0].partition("=")[0] for rung in ladder(draft, KNOWN, machine(24 * 10**9))]
+    assert list(dict.fromkeys(paths)) == [
+        "train.batch_size",
+        "train.activation_checkpointing",
+        "train.precision",
+        "optimizer.key",
+        "method.key",
+        "train.max_length",
+        "method.rank",
+    ]
+    assert paths[-1] == "method.key"
+
+
 def test_a_budget_is_kept_with_the_same_effective_batch() -> None:
     draft, card = spec("train.batch_size=6", "train.accumulation=2"), machine(24 * 10**9)
     taken = ladder(draft, KNOWN, card, budget_bytes=9 * 10**9)
