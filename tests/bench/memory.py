@@ -3,7 +3,8 @@
 Every cell trains two real steps on a random model and counts the bytes of every tensor that lives (tracked). Some
 cells run in a process of their own, whose high-water mark is compared as well. Peers' rules of thumb stand beside.
 Prints the grid, the worst cells, published tables and one JSON line a figure. Errors that have grown since the baseline
-beside this file was kept are named, and the exit code is 1; `--keep` writes a new baseline down.
+beside this file was kept are named, and the exit code is 1; `--keep` writes a new baseline down. `--cells FILE` keeps
+what was measured there: a bench that was stopped goes on, and one after a change of the arithmetic measures nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,9 +26,11 @@ from typing import Any
 
 from studio.methods import METHODS
 from studio.models.facts import ModelFacts, read_facts
+from studio.planner.activations import MicroBatch
 from studio.planner.calculation import calculated_memory, fullest_batch
 from studio.planner.forecast import forecast
 from studio.planner.machine import Device
+from studio.spec.run_spec import RunSpec
 from tests.bench.published import TABLES, figures, torchtune, torchtune_as_ours
 from tests.helpers.toy_models import make_toy
 from tests.unit.planner.samples import machine, spec
@@ -85,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="one family, two lengths, no processes")
     parser.add_argument("--keep", action="store_true", help="write the errors down as the baseline")
+    parser.add_argument("--cells", type=Path, help="a file for measured bytes, read and added to")
     parser.add_argument(
         "--process", nargs=3, metavar=("MODEL", "METHOD", "LENGTH"), help="one cell, for the bench itself"
     )
@@ -93,9 +97,10 @@ def main() -> None:
         _process_cell(*options.process)
         return
     warnings.filterwarnings("ignore")
+    seen = Seen(options.cells)
     with TemporaryDirectory() as folder:
-        tracked = list(_tracked(Path(folder), quick=options.quick))
-        processes = [] if options.quick else list(_processes(Path(folder)))
+        processes = [] if options.quick else [_told(cell) for cell in _processes(Path(folder), seen)]
+        tracked = [_told(cell) for cell in _tracked(Path(folder), seen, quick=options.quick)]
     report = {
         "tracked": _summary(tracked),
         "process": _summary(processes),
@@ -103,7 +108,7 @@ def main() -> None:
         "published": _published(),
     }
     cells = {cell.name: round(cell.error, 4) for cell in [*tracked, *processes]}
-    _print(tracked, processes, report)
+    _print(tracked, report)
     grown = _grown(report, cells)
     print("\n".join(["", "Worse than the baseline:", *grown] if grown else ["", "No worse than the baseline."]))
     if options.keep:
@@ -112,47 +117,81 @@ def main() -> None:
         sys.exit(1)
 
 
+class Seen(dict[str, int]):
+    """Cell -> measured bytes; what is added is also written down where there is a file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path and path.is_file() else []
+        super().__init__((line.rpartition("\t")[0], int(line.rpartition("\t")[2])) for line in lines)
+
+    def __setitem__(self, name: str, measured: int) -> None:
+        super().__setitem__(name, measured)
+        if self._path:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{name}\t{measured}\n")
+
+
 def toy_facts(folder: Path, family: str) -> ModelFacts:
     """Of the grid's model of a family, made anew."""
     return read_facts(make_toy(folder / family, family, **{**SIZES, **FAMILIES[family]}))
 
 
-def _tracked(folder: Path, *, quick: bool) -> Iterator[Cell]:
+def _tracked(folder: Path, seen: Seen, *, quick: bool) -> Iterator[Cell]:
     families = list(FAMILIES)[:1] if quick else list(FAMILIES)
     for family in families:
         known = toy_facts(folder, family)
         for method in METHOD_KEYS:
             for length in LENGTHS[: 2 if quick else 3]:
                 for batch in BATCHES:
-                    yield tracked_cell(known, family, method, length, batch)
+                    yield tracked_cell(known, family, method, length, batch, seen)
 
 
-def tracked_cell(known: ModelFacts, family: str, method: str, length: int, batch: int) -> Cell:
-    """Calculated and measured bytes of one cell of the grid; which way it trains goes by its place."""
-    from studio.engine.probe import Probe, measure
+def tracked_cell(
+    known: ModelFacts, family: str, method: str, length: int, batch: int, seen: MutableMapping[str, int] | None = None
+) -> Cell:
+    """Calculated and measured bytes of one cell of the grid; which way it trains goes by its place.
 
+    Args:
+        seen: what was measured before; what is measured now is added.
+    """
     way = WAYS[(length + batch) % len(WAYS)]
     draft = spec(f"method.key={method}", f"train.max_length={length}", f"train.batch_size={batch}", *way)
     micro = fullest_batch(draft, METHODS.get(method).estimate(draft.method, known.shapes), None)
     calculated = sum(calculated_memory(draft, known.shapes, CPU, micro)[1].values())
-    with contextlib.redirect_stderr(io.StringIO()):
-        measured = sum(measure(Probe(draft, known, micro.tokens, micro.longest), "cpu").values())
     how = way[0].removeprefix("train.") if way else "bf16"
-    return Cell(f"{family} {method} {batch}x{length} {how}", calculated, measured, known.num_parameters, method)
+    name, seen = f"{family} {method} {batch}x{length} {how}", {} if seen is None else seen
+    if name not in seen:
+        seen[name] = _measured(draft, known, micro)
+    return Cell(name, calculated, seen[name], known.num_parameters, method)
 
 
-def _processes(folder: Path) -> Iterator[Cell]:
+def _measured(draft: RunSpec, known: ModelFacts, micro: MicroBatch) -> int:
+    from studio.engine.probe import Probe, measure
+    from tests.bench.sides.quick_products import QuickProducts
+
+    with contextlib.redirect_stderr(io.StringIO()), QuickProducts():
+        return sum(measure(Probe(draft, known, micro.tokens, micro.longest), "cpu").values())
+
+
+def _processes(folder: Path, seen: Seen) -> Iterator[Cell]:
     """Larger models, each in a process of its own: its high-water mark against the whole forecast."""
     sizes = {**SIZES, "hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8, "vocab_size": 8000}
     known = read_facts(make_toy(folder / "larger", **sizes))
     for method, length in PROCESS_CELLS:
         draft = spec(f"method.key={method}", f"train.max_length={length}", "train.batch_size=1")
         calculated = forecast(draft, known, machine()).peak_bytes
-        command = [sys.executable, "-m", "tests.bench.memory", "--process", str(known.folder), method, str(length)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-        said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        measured = json.loads(said.stdout.splitlines()[-1])["bytes"]
-        yield Cell(f"process {method} 1x{length}", calculated, measured, known.num_parameters, method)
+        name = f"process {method} 1x{length}"
+        if name not in seen:
+            seen[name] = _process_bytes(known, method, length)
+        yield Cell(name, calculated, seen[name], known.num_parameters, method)
+
+
+def _process_bytes(known: ModelFacts, method: str, length: int) -> int:
+    command = [sys.executable, "-m", "tests.bench.memory", "--process", str(known.folder), method, str(length)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return int(json.loads(said.stdout.splitlines()[-1])["bytes"])
 
 
 def _process_cell(model: str, method: str, length: str) -> None:
@@ -222,10 +261,14 @@ def is_worse(error: float, before: float) -> bool:
     return abs(error) > abs(before) + SLACK["tracked"]
 
 
-def _print(tracked: list[Cell], processes: list[Cell], report: dict[str, Any]) -> None:
-    for cell in [*tracked, *processes]:
-        sizes = f"{cell.calculated / 1e6:9.1f} {cell.measured / 1e6:9.1f} MB"
-        print(f"{cell.name:52} {sizes} {cell.error:+7.1%}")
+def _told(cell: Cell) -> Cell:
+    """The cell, printed as soon as it is known: the whole grid takes an hour where bf16 is emulated."""
+    sizes = f"{cell.calculated / 1e6:9.1f} {cell.measured / 1e6:9.1f} MB"
+    print(f"{cell.name:52} {sizes} {cell.error:+7.1%}", flush=True)
+    return cell
+
+
+def _print(tracked: list[Cell], report: dict[str, Any]) -> None:
     print("\nworst:")
     for cell in sorted(tracked, key=lambda cell: -abs(cell.error))[:8]:
         print(f"  {cell.name:50} {cell.error:+7.1%}  {asdict(cell)}")
