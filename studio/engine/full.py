@@ -18,7 +18,8 @@ _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "
 
 def prepare_full(base: Base) -> Prepared:
     """Load every weight in fp32 and make it trainable; a checkpoint's weights take the base's place."""
-    model: Any = load_base(base.resume or base.folder, dtype="float32", device=base.device)
+    device = torch.device("cpu") if base.is_sharded else base.device
+    model: Any = load_base(base.resume or base.folder, dtype="float32", device=device)
     model.requires_grad_(True)
     if base.activation_checkpointing:
         checkpoint_activations(model)
@@ -32,7 +33,10 @@ def model_saver(model: Any, base: Base, *, kept: torch.dtype = torch.float32) ->
     def save(folder: Path, is_final: bool) -> None:
         # On the CPU: a second copy beside the weights may not fit the card, and a run must not die of being saved.
         dtype = stored if is_final else kept
-        state = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
+        found = model.state_dict()
+        # Tied weights stay one tensor, so that they are written once.
+        copies = {(t.data_ptr(), t.shape): t.detach().to("cpu", dtype) for t in found.values()}
+        state = {name: copies[t.data_ptr(), t.shape] for name, t in found.items()}
         before, model.config.dtype = model.config.dtype, dtype
         model.save_pretrained(folder, state_dict=state, max_shard_size="5GB")
         model.config.dtype = before

@@ -83,6 +83,10 @@ class LmLoss(nn.Module):
             nll = token_nll(hidden, self._head, targets, softcap=self.ending.softcap, is_even=self._is_even)
         return self._per_token(nll).sum(), nll.detach().sum()
 
+    def within(self, work: Callable[[], Any]) -> Any:
+        """Do `work`. A model in parts (`sharding.py`) is gathered around this as around `forward`."""
+        return work()
+
     @contextlib.contextmanager
     def generating(self) -> Iterator[nn.Module]:
         """The model as it is for answering: row attention knows no cache, so the usual one comes back for a while."""

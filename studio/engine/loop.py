@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
+from torch.distributed.tensor import DTensor
 
 from studio.data.batches import Batch
 from studio.engine.checkpoint import Checkpoints, load_tensors, random_state, save_tensors, set_random_state
@@ -29,6 +30,7 @@ from studio.engine.rescue import Rescue
 from studio.engine.rows import Rows, lay_out
 from studio.engine.saving import save_with_patience
 from studio.engine.schedule import factor
+from studio.engine.sharding import Sharding
 from studio.errors import Cancelled, UserError
 from studio.models.facts import ModelFacts
 from studio.protocol import commands, events
@@ -52,6 +54,7 @@ class Plan:
         samples: makes (prompt, answer) pairs with the model as it is.
         memory: watches memory.
         facts: of the base model, for what is said when memory runs out.
+        is_sharded: whether each process holds a part of the model rather than a copy.
     """
 
     spec: RunSpec
@@ -64,6 +67,7 @@ class Plan:
     samples: Callable[[], list[tuple[str, str]]]
     memory: MemorySampler
     facts: ModelFacts
+    is_sharded: bool = False
 
 
 @dataclass
@@ -111,11 +115,14 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.train = self.plan.spec.train
+        self.sharding = Sharding(self.plan.loss, self.accelerator) if self.plan.is_sharded else None
         self.optimizer = build_optimizer(self.plan.prepared, self.plan.spec)
         # The model is on its device already; moving it again would touch 4-bit weights for nothing.
         self.driver = self.plan.prepared.driver or Driver()
         self.module = self.accelerator.prepare_model(
-            self.plan.loss, device_placement=False, evaluation_mode=self.plan.prepared.driver is not None
+            self.plan.loss,
+            device_placement=False,
+            evaluation_mode=self.plan.is_sharded or self.plan.prepared.driver is not None,
         )
         self.parameters = list(self.plan.prepared.trainable().values())
         self.saved_at = (0, time.monotonic())
@@ -128,7 +135,11 @@ class Loop:
         self.rescue.take_up()
         if (checkpoint / "method.pt").is_file():
             self.driver.load_state(load_tensors(checkpoint / "method.pt"))
-        self.optimizer.load_state_dict(load_tensors(checkpoint / "optimizer.pt"))
+        kept = load_tensors(checkpoint / "optimizer.pt")
+        if self.sharding:
+            self.sharding.load_optimizer_state(self.optimizer, kept)
+        else:
+            self.optimizer.load_state_dict(kept)
         states = checkpoint / f"rng-{self.accelerator.process_index}.pt"
         if states.is_file():  # absent when there are more processes now than there were
             set_random_state(load_tensors(states))
@@ -241,6 +252,8 @@ class Loop:
     def _clip(self) -> float:
         limit = self.train.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_([p for p in self.parameters if p.grad is not None], limit)
+        if isinstance(norm, DTensor):  # each process knows its own part of the sum
+            norm = norm.full_tensor()
         own = self.driver.gradient_size()
         return float(norm) if own is None else own
 
@@ -265,7 +278,7 @@ class Loop:
             loss = self._heldout_loss() if self.plan.heldout else None
             # A driver's weights may be of two dtypes, which only autocast brings together.
             with self.accelerator.autocast() if self.plan.prepared.driver else contextlib.nullcontext():
-                samples = self._samples() if self.accelerator.is_main_process else []
+                samples = self._samples()
         finally:
             self.module.train()
         for prompt, text in samples:
@@ -278,7 +291,11 @@ class Loop:
         return self._judge(*loss)
 
     def _samples(self) -> list[tuple[str, str]]:
-        return self.rescue.or_nothing("while sample answers were written", self.plan.samples, [])
+        """By the first process; a model in parts answers in all of them, word by word together."""
+        if not (self.sharding or self.accelerator.is_main_process):
+            return []
+        answer = partial(self.sharding.within, self.plan.samples) if self.sharding else self.plan.samples
+        return self.rescue.or_nothing("while sample answers were written", answer, [])
 
     @torch.no_grad()
     def _heldout_loss(self) -> tuple[float, int]:
@@ -361,20 +378,34 @@ class Loop:
         if self.saved_at[0] == self.progress.step and self.progress.step:
             return
         states = self.accelerator.num_processes > 1 and _gather_states(self.accelerator)
-        if self.accelerator.is_main_process:
-            self.rescue.save(lambda: save_with_patience(self, states or [random_state()]), is_last=is_last)
-        self.accelerator.wait_for_everyone()
+        optimizer = self.sharding.optimizer_state(self.optimizer) if self.sharding else None
+        with self.whole_weights():
+            if self.accelerator.is_main_process:
+                write = partial(self.write_checkpoint, states=states or [random_state()], optimizer=optimizer)
+                self.rescue.save(lambda: save_with_patience(self, write), is_last=is_last)
+            self.accelerator.wait_for_everyone()
         self.saved_at = (self.progress.step, time.monotonic())
 
-    def write_checkpoint(self, folder: Path, states: list[dict[str, Any]]) -> None:
-        """Fill a checkpoint folder."""
+    @contextlib.contextmanager
+    def whole_weights(self) -> Iterator[None]:
+        """The first process can save the model while this lasts; all processes must come here together."""
+        if self.sharding:
+            self.sharding.gather()
+        try:
+            yield
+        finally:
+            if self.sharding:
+                self.sharding.let_go()
+
+    def write_checkpoint(self, folder: Path, states: list[dict[str, Any]], optimizer: dict[str, Any] | None) -> None:
+        """Fill a checkpoint folder: random states of all processes, the optimizer's state where it was gathered."""
         self.plan.prepared.save_weights(folder / "weights", False)
         if not self.plan.prepared.is_exact:
             from safetensors.torch import save_file
 
             exact = {name: p.detach().cpu().contiguous() for name, p in self.plan.prepared.trainable().items()}
             save_file(exact, folder / "trainable.safetensors")
-        save_tensors(self.optimizer.state_dict(), folder / "optimizer.pt")
+        save_tensors(optimizer or self.optimizer.state_dict(), folder / "optimizer.pt")
         remembered = self.driver.state()
         if remembered:
             save_tensors(remembered, folder / "method.pt")

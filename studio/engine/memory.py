@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import torch
+from torch.distributed.tensor import DTensor
 
 from studio.engine.prepared import Prepared
 from studio.engine.spill import SpillWatch
@@ -122,6 +123,8 @@ def _track(prepared: Prepared, optimizer: torch.optim.Optimizer) -> dict[str, di
 def _bytes(tensors: Iterable[Any]) -> dict[str, int]:
     total: dict[str, int] = {}
     for tensor in tensors:
+        if isinstance(tensor, DTensor):
+            tensor = tensor.to_local()  # this process's part
         size = min(tensor.nbytes, tensor.untyped_storage().nbytes())  # what stands for a streamed matrix has no memory
         total[tensor.device.type] = total.get(tensor.device.type, 0) + size
     return total

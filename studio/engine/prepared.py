@@ -26,6 +26,7 @@ class Base:
         resume: the `weights` folder of the checkpoint that is taken up, or None for a new run.
         trainable: exact values of trained tensors to start from, by name; overrides `resume`. Empty for a new run.
         workspace: where large files of this run may lie, None for a place of the method's choice.
+        is_sharded: whether the loaded model will be cut into parts, one for each process; it is loaded in RAM then.
         rows: token ids of the first `n` training rows, for methods that look at data before they begin.
         progress: takes (bytes done, all bytes) while weights are laid out on the drive; raises where that is not wanted
             any more.
@@ -41,6 +42,7 @@ class Base:
     trainable: dict[str, torch.Tensor] = field(default_factory=dict)
     rows: Callable[[int], list[list[int]]] = lambda n: []
     workspace: Path | None = None
+    is_sharded: bool = False
     progress: Callable[[int, int], None] = lambda done, total: None
 
     @property

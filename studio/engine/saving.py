@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio.errors import UserError
 from studio.protocol import commands, events
@@ -17,8 +18,8 @@ RETRY_SECONDS = 5.0
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def save_with_patience(loop: Loop, states: list[dict[str, Any]]) -> None:
-    """Save a checkpoint and say so. While the disk is full the run waits, trained state in memory, and tries again.
+def save_with_patience(loop: Loop, write: Callable[[Path], None]) -> None:
+    """Save a checkpoint that `write` fills, and say so. While the disk is full the run waits and tries again.
 
     Raises:
         UserError: told to stop while there was still no room.
@@ -26,9 +27,7 @@ def save_with_patience(loop: Loop, states: list[dict[str, Any]]) -> None:
     step, told = loop.progress.step, False
     while True:
         try:
-            path = loop.plan.checkpoints.save(
-                step, lambda folder: loop.write_checkpoint(folder, states), best_step=loop.progress.best_step or None
-            )
+            path = loop.plan.checkpoints.save(step, write, best_step=loop.progress.best_step or None)
             break
         except Exception as error:  # re-raised unless it is a full disk, whatever library it comes through
             if not _is_full(error):

@@ -106,6 +106,7 @@ class Method:
         quantises_base: whether the base is loaded in 4 bits (the loader asks).
         placements: the same settings with the base in one place after the other, the quickest first; one where there is
             no choice or it has been made.
+        is_sharded: whether several processes hold a part of the model each (FSDP2) rather than a copy.
         stretch: how many times longer the model's context becomes with these settings.
     """
 
@@ -122,6 +123,7 @@ class Method:
     lighter: str = ""
     quantises_base: bool = False
     is_streamed: bool = False
+    is_sharded: bool = False
     placements: Callable[[Any], tuple[Any, ...]] = lambda params: (params,)
     stretch: Callable[[Any], float] = lambda params: 1.0
 

@@ -48,4 +48,5 @@ METHOD = Method(
     estimate=_estimate,
     prepare=_prepare,
     lighter="lora",
+    is_sharded=True,
 )

@@ -27,6 +27,7 @@ class Optimizer:
         state_bytes: bytes of state kept for each trained number (parameters in fp32), for the planner.
         scratch_bytes: short-lived bytes for each trained number while a step is made, for the planner.
         is_paged: whether the state lies in RAM and comes to the card when it is needed.
+        is_shardable: whether a process can step its part of each tensor without the rest.
         smaller: the optimizer that does nearly the same with less memory on the device, "" for none.
         build: (parameter groups, learning rate, settings) -> a torch optimizer. Imports torch inside. Groups carry
             their own "weight_decay".
@@ -40,6 +41,7 @@ class Optimizer:
     build: Callable[[list[dict[str, Any]], float, Any], Any]
     scratch_bytes: float = 0.0
     is_paged: bool = False
+    is_shardable: bool = False
     smaller: str = ""
 
 

@@ -32,5 +32,6 @@ OPTIMIZER = Optimizer(
     Params=AdamWParams,
     state_bytes=8,
     build=_build,
+    is_shardable=True,
     smaller="adamw_8bit",
 )

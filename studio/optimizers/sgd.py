@@ -30,4 +30,5 @@ OPTIMIZER = Optimizer(
     Params=SgdParams,
     state_bytes=0,
     build=_build,
+    is_shardable=True,
 )

@@ -7,13 +7,15 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 from accelerate import Accelerator
 
-from studio.data.batches import Batch, Batches
+from studio.data.batches import IGNORED, Batch, Batches
 from studio.data.token_rows import TokenRows
 from studio.data.training_data import TrainingData
 from studio.engine.checkpoint import Checkpoints, seal
@@ -31,6 +33,7 @@ from studio.models.companions import copy_companions
 from studio.models.facts import read_facts
 from studio.models.fingerprint import fingerprint
 from studio.objectives import OBJECTIVES
+from studio.optimizers import OPTIMIZERS
 from studio.paths import write_text
 from studio.project.override import read_override
 from studio.project.runs import Run
@@ -79,6 +82,9 @@ class _Session:
         self.accelerator: Accelerator = make_accelerator(self.spec.train.device, self.spec.train.precision)
         self.facts = read_facts(self.parts.base)
         is_alone = self.accelerator.num_processes == 1
+        self.is_sharded: bool = METHODS.get(self.spec.method.key).is_sharded and not is_alone
+        if self.is_sharded:
+            _check_optimizer(self.spec.optimizer.key)
         self.lessons = Lessons() if learns and is_alone else None
         cap_memory(self.accelerator.device, self.spec.train.memory_share)
         self.checkpoints = Checkpoints(run.checkpoints_dir, keep=self.spec.train.keep_checkpoints)
@@ -108,8 +114,10 @@ class _Session:
             reason = loop.run()
             if self.lessons and loop.progress.pieces == 1 and not loop.progress.recomputes:
                 self.lessons.keep(self.spec, self.facts, self.accelerator.device)
-            if self.accelerator.is_main_process and reason != "paused":
-                self._keep_result(prepared, reason, loop.progress)
+            if reason != "paused":
+                with loop.whole_weights():
+                    if self.accelerator.is_main_process:
+                        self._keep_result(prepared, reason, loop.progress)
         finally:
             data.close()
             if prepared is not None:
@@ -178,6 +186,7 @@ class _Session:
             resume=self.checkpoint / "weights" if self.checkpoint else None,
             trainable=load_safetensors(exact) if exact and exact.is_file() else {},
             workspace=self.run.folder / "store",
+            is_sharded=self.is_sharded,
             progress=self._tell_shards,
             rows=lambda n: [data.train.row(at).ids.tolist() for at in range(min(n, len(data.train)))],
         )
@@ -218,6 +227,7 @@ class _Session:
             samples=lambda: answer_all(loss, self.parts.tokenizer, prompts),
             memory=memory,
             facts=self.facts,
+            is_sharded=self.is_sharded,
         )
         loop = Loop(plan, self.accelerator, self._tell, self._poll)
         if self.checkpoint:
@@ -247,14 +257,16 @@ class _Session:
         )
 
     def _heldout(self, rows: TokenRows) -> Iterator[Batch]:
-        """This process's share of the held-out micro-batches."""
+        """This process's share of the held-out micro-batches. As many in each: a model in parts needs all at once."""
         if not len(rows):
             return
         batches = self._batches(rows, training=False)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         own = batches.iterate(0, rank=rank, world=world)
-        for _ in range(rank, batches.per_epoch(), world):
-            yield next(own)
+        for at in range(0, batches.per_epoch(), world):
+            batch = next(own)
+            is_surplus = at + rank >= batches.per_epoch()
+            yield replace(batch, labels=np.full_like(batch.labels, IGNORED)) if is_surplus else batch
 
     def _steps(self, batches: Batches) -> int:
         each: int = self.spec.train.accumulation * self.accelerator.num_processes
@@ -279,6 +291,16 @@ class _Session:
         seal(part)
         shutil.rmtree(self.run.result_dir, ignore_errors=True)
         os.replace(part, self.run.result_dir)
+
+
+def _check_optimizer(key: str) -> None:
+    """Full fine-tuning in several processes cuts every weight into parts; not every optimizer can work on one."""
+    if not OPTIMIZERS.get(key).is_shardable:
+        able = " or ".join(f'"{one.key}"' for one in OPTIMIZERS.all().values() if one.is_shardable)
+        raise UserError(
+            f'optimizer.key: "{key}" cannot train a model that several processes hold a part of each.',
+            f"Choose {able}, or train in one process.",
+        )
 
 
 def load_safetensors(path: Path) -> dict[str, torch.Tensor]:

@@ -194,10 +194,10 @@ def test_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures:
     """Once it is tried again with everything spare given back; twice, training goes on to the next one."""
     write, left = Loop.write_checkpoint, [FULL] * failures
 
-    def failing(self: Loop, folder: Path, states: Any) -> None:
+    def failing(self: Loop, folder: Path, **states: Any) -> None:
         if left:
             raise left.pop()
-        write(self, folder, states)
+        write(self, folder, **states)
 
     monkeypatch.setattr(Loop, "write_checkpoint", failing)
     heard = train_here(make_run(tmp_path))

@@ -42,7 +42,13 @@ def write_sums(path: Path, *, count: int = 60, seed: int = 0) -> Path:
 
 
 def make_run(
-    folder: Path, *, method: dict[str, Any] | None = None, name: str = "r1", family: str = "llama", **train: Any
+    folder: Path,
+    *,
+    method: dict[str, Any] | None = None,
+    optimizer: str = "adamw",
+    name: str = "r1",
+    family: str = "llama",
+    **train: Any,
 ) -> Run:
     """A run folder ready to be trained; the toy model and rows are made once per `folder`."""
     model = folder / family
@@ -54,6 +60,7 @@ def make_run(
             "model": {"source": str(model)},
             "data": {"path": str(folder / "rows.jsonl"), "holdout": 0.1},
             "method": method or {"key": "lora"},
+            "optimizer": {"key": optimizer},
             "train": {**QUICK, **train},
         }
     )
