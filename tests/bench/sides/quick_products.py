@@ -18,6 +18,8 @@ _PRODUCTS = {
     _ATEN.mm.default,
     _ATEN.bmm.default,
     _ATEN.addmm.default,
+    _ATEN.mm.out,
+    _ATEN.addmm.out,
     _ATTEND,
     _ATEN._scaled_dot_product_flash_attention_for_cpu_backward.default,
 }
@@ -35,6 +37,8 @@ class QuickProducts(TorchDispatchMode):
         kwargs = kwargs or {}
         if not self._is_needed or func not in _PRODUCTS or args[0].dtype != torch.bfloat16:
             return func(*args, **kwargs)
+        if "out" in kwargs:  # written where it was asked for
+            return kwargs["out"].copy_(func(*tree_map(_widen, args), **{**kwargs, "out": kwargs["out"].float()}))
         out = func(*tree_map(_widen, args), **kwargs)
         if func is _ATTEND:  # its second outcome is fp32 natively
             return _round(out[0]), out[1]
