@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from studio.project.jobs import worker_environment
 from studio.project.journal import EventReader
 from studio.project.launch import start_run
 from studio.project.runs import Run
@@ -81,6 +86,28 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:
     shutil.rmtree(one.checkpoint_dir(4))
     shutil.copytree(three.checkpoint_dir(4), one.checkpoint_dir(4))
     assert losses(train_here(one, resume=True)) == pytest.approx(wanted[4:], abs=1e-5)  # two's checkpoint, on one
+
+
+@pytest.mark.slow
+def test_two_machines_share_a_run(tmp_path: Path) -> None:
+    """As README says to start them, both of them here."""
+    heard = train_here(make_run(tmp_path, method=FULL, name="one", accumulation=2))
+    run = make_run(tmp_path, method=FULL, name="two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    place = ["--master-addr", "127.0.0.1", "--master-port", port]
+    work = ["-m", "studio.worker", "train", json.dumps({"run": str(run.folder)})]
+    with run.log_path.open("ab") as log:
+        machines = [
+            subprocess.Popen(
+                [*launcher, *place, "--node-rank", rank, *work], stdout=log, stderr=log, env=worker_environment()
+            )
+            for rank in ("0", "1")
+        ]
+        assert [machine.wait(timeout=180) for machine in machines] == [0, 0], run.log_path.read_text()[-3000:]
+    assert losses(EventReader(run.events_path).poll()) == pytest.approx(losses(heard), abs=1e-5)
 
 
 @pytest.mark.slow
