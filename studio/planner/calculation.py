@@ -49,7 +49,7 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
     trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
     optimizer = OPTIMIZERS.get(spec.optimizer.key)
     batch = fullest_batch(spec, trained, rows)
-    moment, memory = calculated_memory(spec, shapes, device, batch)
+    moment, memory = _fullest_memory(spec, shapes, trained, device, batch)
     known = machine.probes.get(probe_key(spec, shapes, batch, device.kind)) if machine.probes else None
     if known:
         moment, memory = "traced", {kind: known.get(kind, 0) for kind in KINDS}
@@ -61,7 +61,7 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
         trained.cacheable_bytes, cache_room(machine.resources.ram_free, trained.cache_bytes)
     )
     read = max(0, read)
-    seconds = seconds_of(spec, shapes, device, machine.speeds, machine.habits, usual)
+    seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual)
     if seconds is not None:  # reading and writing go on beside computing
         seconds = max(seconds, drive_seconds(read, trained.written_bytes, machine.speeds))
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
@@ -82,7 +82,12 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
 
 def calculated_memory(spec: RunSpec, shapes: Shapes, device: Device, batch: MicroBatch) -> tuple[str, dict[str, int]]:
     """The fullest moment's name and its bytes by kind, without what libraries take."""
-    trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
+    return _fullest_memory(spec, shapes, METHODS.get(spec.method.key).estimate(spec.method, shapes), device, batch)
+
+
+def _fullest_memory(
+    spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch
+) -> tuple[str, dict[str, int]]:
     moment, memory = fullest(_steady(spec, shapes, trained, device, batch), kept(shapes, trained, batch))
     memory["optimizer"] += _parked_bytes(spec, trained, device)
     return moment, memory
@@ -124,9 +129,22 @@ def seconds_of(
     spec: RunSpec, shapes: Shapes, device: Device, speeds: Speeds | None, habits: Habits, batch: MicroBatch
 ) -> float | None:
     """Seconds of a step of such micro-batches."""
+    trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
+    return _seconds(spec, shapes, trained, device, speeds, habits, batch)
+
+
+def _seconds(
+    spec: RunSpec,
+    shapes: Shapes,
+    trained: Trained,
+    device: Device,
+    speeds: Speeds | None,
+    habits: Habits,
+    batch: MicroBatch,
+) -> float | None:
     return step_seconds(
         shapes,
-        METHODS.get(spec.method.key).estimate(spec.method, shapes),
+        trained,
         batch,
         accumulation=spec.train.accumulation,
         state_bytes=OPTIMIZERS.get(spec.optimizer.key).state_bytes,
