@@ -129,14 +129,14 @@ _COLOURS: dict[str, tuple[str, str]] = {
 _KIND_COLOURS: dict[str, tuple[str, str]] = {
     "weights": ("#6E8093", "#71849B"),
     "adapter": ("#7CEBD0", "#2CC4AE"),
+    "quantisation": ("#88A898", "#506080"),
     "gradients": ("#DCC457", "#8A7A12"),
     "optimizer": ("#7F57CB", "#5B2A8C"),
     "activations": ("#E0752A", "#EE8F2E"),
+    "logits": ("#881080", "#580848"),
     "cache": ("#74C2F5", "#4AA3EE"),
     "other": ("#B2413F", "#7A2A2C"),
 }
-# Parts that the plan knows apart and a run measures within another: drawn in that one's colour.
-_DRAWN_AS = {"logits": "activations", "quantisation": "weights"}
 
 _OVERLAY = (
     ("#4FC7AE", "#E0752A", "#74C2F5", "#DCC457", "#7F57CB"),
@@ -146,7 +146,6 @@ _OVERLAY = (
 
 def _build(side: int) -> Tokens:
     kinds = {kind: QColor(pair[side]) for kind, pair in _KIND_COLOURS.items()}
-    kinds |= {kind: kinds[drawn] for kind, drawn in _DRAWN_AS.items()}
     return Tokens(
         is_dark=side == 0,
         kinds=kinds,

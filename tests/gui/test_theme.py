@@ -8,7 +8,7 @@ import math
 import pytest
 from PySide6.QtGui import QColor
 
-from studio.gui.tokens import DARK, LIGHT, Tokens
+from studio.gui.tokens import DARK, KINDS, LIGHT, Tokens
 
 _GROUNDS = ("bg", "rail", "surface", "raised", "inset", "hover", "sel")
 _BOTH = [pytest.param(DARK, id="dark"), pytest.param(LIGHT, id="light")]
@@ -90,8 +90,8 @@ def _seen(colour: QColor, sight: str) -> tuple[float, float, float]:
 @pytest.mark.parametrize("tokens", _BOTH)
 @pytest.mark.parametrize("sight", sorted(_SIGHT))
 def test_parts_of_memory_can_be_told_apart(tokens: Tokens, sight: str) -> None:
-    kinds = ("weights", "adapter", "gradients", "optimizer", "activations", "cache", "other")
-    for first, second in itertools.combinations(kinds, 2):
+    assert set(tokens.kinds) == set(KINDS)
+    for first, second in itertools.combinations(KINDS, 2):
         distance = math.dist(_seen(tokens.kinds[first], sight), _seen(tokens.kinds[second], sight))
         assert distance >= 0.11, (first, second)
 
