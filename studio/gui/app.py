@@ -48,7 +48,7 @@ def start(application: QApplication, project: Path | None = None) -> Window:
     window.restore(project)
     window.show()
     context.machine.start()
-    warm_up(context)
+    warm_up(window)
     return window
 
 

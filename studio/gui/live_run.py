@@ -8,41 +8,45 @@ from collections import deque
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from studio.gui.run_feed import RunFeed
+from studio.project.lines import file_size
 from studio.project.run_facts import read_run_facts
 from studio.project.runs import Run
+from studio.project.state import RunState
 from studio.protocol import events
 
 _STEPS_FOR_PACE = 40
+_TELL_MS = 100  # as often as the Train page, so that both say the same step
+_TAIL_BYTES = 24_000
 
 
 class LiveRun(QObject):
     """A run that trains.
 
     Signals:
-        changed(): a figure is another (at most four times a second).
+        changed(): a figure is another (at most ten times a second).
         ended(): its worker has said its last word, or is gone.
     """
 
     changed = Signal()
     ended = Signal()
 
-    def __init__(self, run: Run, parent: QObject | None = None) -> None:
+    def __init__(self, run: Run, state: RunState, parent: QObject | None = None) -> None:
+        """Follow a run from its `state` on."""
         super().__init__(parent)
         self.run = run
         self.title = run.name
         self.phase = "Starting"
-        self.step = 0
-        self.total = 0
-        self.loss = math.nan
+        self.step, self.total, self.loss = state.step, state.total, state.loss
         self.has_ended = False
         self._pace: deque[float] = deque(maxlen=_STEPS_FOR_PACE)
-        self._feed = RunFeed(run, self)
+        # What was told before is in `state`: decoding all of a long run again would take the window seconds.
+        self._feed = RunFeed(run, self, offset=max(0, file_size(run.events_path) - _TAIL_BYTES) if state.step else 0)
         self._feed.arrived.connect(self._on_arrived)
         self._feed.ended.connect(self._on_ended)
         self._feed.vanished.connect(self._on_ended)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(250)
+        self._timer.setInterval(_TELL_MS)
         self._timer.timeout.connect(self.changed)
 
     def start(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,10 @@ class PageWidget(QWidget):
 
     def enter(self, **arguments: object) -> None:
         """The page is shown; `arguments` come from whoever led here."""
+
+    def prepare(self) -> Iterator[None]:
+        """Make what the first opening would have to make, a piece at a time, while another page is shown."""
+        yield from ()
 
     def leave(self) -> None:
         """Another page is shown: stop timers, let go of memory."""

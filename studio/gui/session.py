@@ -243,7 +243,8 @@ class Session(QObject):
         on_progress: Callable[[float, float, str], object] | None,
     ) -> Task:
         def started(run: Run) -> None:
-            self._set_live(run)
+            row = self.row(run)
+            self._set_live(run, row.state if row is not None else None)
             self.refresh_runs()
             if on_started is not None:
                 on_started(run)
@@ -314,9 +315,9 @@ class Session(QObject):
             return
         if mark != self._mark and not self._take_draft(mark):
             return
-        running = next((row.run for row in reversed(rows) if row.state.status == "running"), None)
+        running = next((row for row in reversed(rows) if row.state.status == "running"), None)
         if running is not None or self.live is None or self.live.has_ended:
-            self._set_live(running)
+            self._set_live(running.run, running.state) if running is not None else self._set_live(None)
         if rows != self.runs:
             self.runs = rows
             self.runs_changed.emit()
@@ -347,7 +348,7 @@ class Session(QObject):
             self.disturbed.emit("The settings were changed elsewhere", "They were read again from project.yaml.")
         return True
 
-    def _set_live(self, run: Run | None) -> None:
+    def _set_live(self, run: Run | None, state: RunState | None = None) -> None:
         before = self.live
         if before is not None and run is not None and before.run.folder == run.folder and not before.has_ended:
             return
@@ -358,7 +359,7 @@ class Session(QObject):
             before.deleteLater()
         self.live = None
         if run is not None:
-            self.live = LiveRun(run, self)
+            self.live = LiveRun(run, state or RunState(), self)
             self.live.ended.connect(self.refresh_runs)
             self.live.start()
         self.live_changed.emit()

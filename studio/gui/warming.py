@@ -1,14 +1,16 @@
-"""Loads what the next pages need while nobody waits: a page's first opening must not stop the window for libraries."""
+"""Loads and builds what comes next, in pieces, while nobody waits: a page's first opening must not stop the window."""
 
 from __future__ import annotations
 
 import gc
 import importlib
+from collections.abc import Iterator
 
 from PySide6.QtCore import QTimer
 
-from studio.gui.context import Context
+from studio.export.target import TARGETS
 from studio.gui.tasks import Control
+from studio.gui.window import Window
 from studio.methods import METHODS
 from studio.objectives import OBJECTIVES
 from studio.optimizers import OPTIMIZERS
@@ -66,13 +68,16 @@ _WIDGETS = (
     "studio.gui.models_page.page",
     "studio.gui.preferences_page.page",
 )
+# In the order in which people come to them.
+_PAGES = ("data", "method", "train", "playground", "export", "runs", "preferences", "models")
+_OVER = object()
 
 
-def warm_up(context: Context) -> None:
+def warm_up(window: Window) -> None:
     """Begin, a moment after the window is there."""
-    QTimer.singleShot(
-        _AFTER_MS, context, lambda: context.tasks.run(_load, on_done=lambda _: _load_widgets(context, _WIDGETS))
-    )
+    tasks = window.context.tasks
+    begin = lambda: tasks.run(_load, on_done=lambda _: _go_on(window, _pieces(window)))  # noqa: E731
+    QTimer.singleShot(_AFTER_MS, window, begin)
 
 
 def _load(control: Control) -> None:
@@ -80,17 +85,30 @@ def _load(control: Control) -> None:
         if control.is_cancelled():
             return
         importlib.import_module(name)
-    for registry in (
-        METHODS,
-        OPTIMIZERS,
-        OBJECTIVES,
-    ):  # each unit declares its settings; all at once is a tenth of a second
+    # Each unit declares its settings; all at once is a tenth of a second.
+    for registry in (METHODS, OPTIMIZERS, OBJECTIVES, TARGETS):
         registry.all()
 
 
-def _load_widgets(context: Context, names: tuple[str, ...]) -> None:
-    if names:
-        importlib.import_module(names[0])
-        QTimer.singleShot(_BETWEEN_MS, context, lambda: _load_widgets(context, names[1:]))
-    else:
-        gc.freeze()  # what is loaded stays: without this each full collection walks all of it, a twentieth of a second
+def _go_on(window: Window, pieces: Iterator[None]) -> None:
+    """One piece, and the rest when the window has had time for what people do."""
+    if window.isVisible() and next(pieces, _OVER) is not _OVER:
+        QTimer.singleShot(_BETWEEN_MS, window, lambda: _go_on(window, pieces))
+
+
+def _pieces(window: Window) -> Iterator[None]:
+    for name in _WIDGETS:
+        importlib.import_module(name)
+        yield
+    for key in _PAGES:
+        window.page(key)
+        yield
+    yield from _prepared(window)
+    window.context.session.project_changed.connect(lambda: _go_on(window, _prepared(window)))
+    gc.freeze()  # what is loaded stays: without this each full collection walks all of it, a twentieth of a second
+
+
+def _prepared(window: Window) -> Iterator[None]:
+    """What pages show of a project, as far as it can be made before they are opened."""
+    for key in _PAGES:
+        yield from window.page(key).prepare()

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from pytestqt.qtbot import QtBot
+
+from studio.gui.method_page.page import MethodPage
+from studio.gui.page import PAGES
+from studio.gui.warming import warm_up
+from studio.gui.window import Window
+from studio.project.folder import Project
 
 _HEAVY = (
     *("torch", "transformers", "peft", "datasets", "pandas", "pyqtgraph", "duckdb", "llama_cpp", "pyarrow"),
@@ -29,6 +38,19 @@ def test_the_window_shows_without_anything_heavy(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _CHILD, ",".join(_HEAVY)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_pages_are_built_in_pieces_while_nobody_waits(qtbot: QtBot, window: Window, starter_project: Project) -> None:
+    warm_up(window)
+    qtbot.waitUntil(lambda: gc.get_freeze_count() > 0, timeout=60_000)
+    gc.unfreeze()
+    assert window.page_key == "home" and set(window._pages) == set(PAGES.all())
+    method = window.page("method")
+    assert isinstance(method, MethodPage) and not method._made("method")
+    window.open_project(starter_project.folder)
+    qtbot.waitUntil(lambda: len(method.method.cards) >= 5, timeout=10_000)
+    window.show_page("method")
+    assert method.steps.state() == "method" and all(card.isVisibleTo(method) for card in method.method.cards.values())
 
 
 def test_without_a_display_the_command_says_so(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
 from studio.gui.plots.plot_table import PlotTable
@@ -85,6 +85,8 @@ def test_getting_ready_ticks_phases_off_then_gives_way_to_the_curves(
     )
     with held(run):
         page = shown(qtbot, window, starter_project, "ready")
+        seen = [button.text() for button in page.findChildren(QAbstractButton) if button.isVisible()]
+        assert sum("log" in text.lower() for text in seen) == 1
         say(run, training(50, time=now), *(a_step(n, start=now - 10) for n in range(1, 4)))
         qtbot.waitUntil(lambda: page.states.state() == "full", timeout=WAIT_MS)
         assert page.buttons["pause"].isVisible() and page.watch is not None and page.watch.curves.step == 3
@@ -254,6 +256,23 @@ def test_a_run_folder_deleted_while_shown(qtbot: QtBot, window: Window, starter_
     shutil.rmtree(run.folder)
     qtbot.waitUntil(lambda: page.states.state() == "error", timeout=WAIT_MS)
     assert "is gone" in page.error.title.text()
+    window.resize(1400, 900)
+    qtbot.waitUntil(lambda: page.width() > 1100)
+    assert page.title.text() == "Train" and not page.buttons["log"].isVisible()
+
+
+def test_the_strip_says_the_step_of_a_long_run_at_once_and_follows(
+    qtbot: QtBot, window: Window, starter_project: Project
+) -> None:
+    start = time.time() - 3001
+    run = told_run(starter_project, a_run(3000, total=6000, start=start))
+    with held(run):
+        window.context.session.open(starter_project.folder)
+        qtbot.waitUntil(lambda: window.context.session.live is not None, timeout=WAIT_MS)
+        live = window.context.session.live
+        assert live is not None and (live.step, live.total) == (3000, 6000)
+        say(run, a_step(3001, start=start))
+        qtbot.waitUntil(lambda: live.step == 3001 and live.seconds_left == pytest.approx(2999, rel=0.01))
 
 
 def test_leaving_stops_following_and_coming_back_goes_on(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
@@ -52,6 +54,13 @@ class MethodStep(QWidget):
         self._spec = self._context.session.spec
         self.refresh()
         QTimer.singleShot(0, self, self.show_chosen)  # once the cards have their places
+
+    def prepare(self) -> Iterator[None]:
+        """Make the cards that are shown first, one at a time."""
+        for key in self._order[:_FIRST]:
+            if key not in self.cards:
+                self._make(key)
+                yield
 
     def show_chosen(self) -> None:
         """Scroll to the chosen card."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -57,12 +58,18 @@ class MethodPage(PageWidget):
             step: which step to show, if it may be opened.
             path: the setting to put the focus into.
         """
-        self._on_project_changed()
+        self._show_project()
         self.forecasts.refresh()
         if arguments.get("path"):
             self.lead_to(str(arguments["path"]))
         elif arguments.get("step") in STEPS:
             self._go(self.wizard.to(arguments["step"], self.situation))  # type: ignore[arg-type]
+
+    def prepare(self) -> Iterator[None]:
+        if self.context.session.spec is not None and not self._made("method"):
+            self.own_settings.refresh()
+            yield
+            yield from self.method.prepare()
 
     def leave(self) -> None:
         self.forecasts.stop()
@@ -160,7 +167,7 @@ class MethodPage(PageWidget):
 
     def _connect_session(self) -> None:
         session = self.context.session
-        session.project_changed.connect(self._on_project_changed)
+        session.project_changed.connect(self._on_project)
         session.spec_changed.connect(self._on_draft_changed)
         session.facts_changed.connect(self._on_draft_changed)
         session.rows_changed.connect(self._on_draft_changed)
@@ -171,7 +178,11 @@ class MethodPage(PageWidget):
 
     # What has changed
 
-    def _on_project_changed(self) -> None:
+    def _on_project(self) -> None:
+        if self.isVisible():
+            self._show_project()
+
+    def _show_project(self) -> None:
         session = self.context.session
         self.states.show_state("full" if session.project is not None else "empty")
         if session.project is not self._project:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
@@ -126,7 +124,19 @@ class LossPlot(PlotFrame):
         at = int(np.clip(np.searchsorted(steps, round(step)), 0, len(steps) - 1))
         self.point(float(steps[at]), f"Step {int(steps[at]):,}", self._rows(at))
 
+    def point(self, x: float, title: str, rows: list[ReadoutRow]) -> None:
+        super().point(x, title, rows)
+        self._show_best_words()
+
+    def unpoint(self) -> None:
+        super().unpoint()
+        self._show_best_words()
+
     # Inside
+
+    def _show_best_words(self) -> None:
+        """Not beside the cross-hair's figures: they would lie over each other."""
+        self._best_words.setVisible(self._curves.best is not None and not self.hair.isVisible())
 
     def _rows(self, at: int) -> list[ReadoutRow]:
         curves, t = self._curves, tokens()
@@ -160,16 +170,16 @@ class LossPlot(PlotFrame):
 
     def _set_y_range(self, raw: Array, *others: Array) -> None:
         """All of the smooth curves, and of the single steps what is not an outlier."""
-        ends = [*(np.quantile(raw, (0.01, 0.99)) if len(raw) else ()), *np.concatenate([*others, _NOTHING])]
-        known = [float(value) for value in ends if math.isfinite(value)]
-        low, high = (min(known), max(known)) if known else (0.0, 1.0)
+        ends = np.concatenate([np.quantile(raw, (0.01, 0.99)) if len(raw) else _NOTHING, *others])
+        known = ends[np.isfinite(ends)]
+        low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
         pad = max((high - low) * 0.06, 1e-4)
         self.view.setYRange(low - pad if self.is_log else max(0.0, low - pad), high + pad, padding=0)
 
     def _mark_best(self) -> None:
         best = self._curves.best
         self._best.setVisible(best is not None)
-        self._best_words.setVisible(best is not None)
+        self._show_best_words()
         if best is None:
             return
         step, value = best

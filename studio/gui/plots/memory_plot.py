@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QBrush, QPen
@@ -14,6 +15,7 @@ from studio.gui.plots.frame import PlotFrame, label
 from studio.gui.plots.pens import pen
 from studio.gui.plots.readout import ReadoutRow
 from studio.gui.theme import font, tokens
+from studio.project.columns import Array
 from studio.project.curve_reduce import peaks, visible
 from studio.project.curves import KINDS, RunCurves
 
@@ -95,7 +97,8 @@ class MemoryPlot(PlotFrame):
         sums = np.cumsum(shown, axis=0)
         for at, area in enumerate(self._areas):
             area.setVisible(bool(len(x)) and bool(shown[at].any()))
-            area.setData(x, sums[at])
+            corners = _corners(sums[at])
+            area.setData(x[corners], sums[at][corners])
         self._set_y_range(float(self._curves.peak_bytes(self._place)))
 
     def kinds_in_use(self) -> list[str]:
@@ -144,3 +147,10 @@ class MemoryPlot(PlotFrame):
     def _on_range_changed(self, *_: object) -> None:
         if not self._is_drawing and len(self._curves.memory):
             self.redraw()
+
+
+def _corners(level: Array) -> npt.NDArray[np.bool_]:
+    """Where it is not flat: what most kinds hold never changes, and each point costs when it is filled."""
+    kept = np.ones(len(level), dtype=np.bool_)
+    kept[1:-1] = (level[1:-1] != level[:-2]) | (level[1:-1] != level[2:])
+    return kept

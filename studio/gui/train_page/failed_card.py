@@ -27,20 +27,15 @@ class WayOut:
 class FailedCard(Card):
     """What happened and how to go on."""
 
-    def __init__(
-        self, on_log: Callable[[], object], on_copy: Callable[[], object], parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, on_copy: Callable[[], object], parent: QWidget | None = None) -> None:
         super().__init__(spacing=10, parent=parent)
         head = QHBoxLayout()
         head.setSpacing(10)
         head.addWidget(Glyph(Icon.ERROR, "danger"), 0, Qt.AlignmentFlag.AlignTop)
         self._title = Text("", "heading", wrap=True)
         head.addWidget(self._title, 1)
-        self._log = Button("Show log", "quiet", icon=Icon.LOG, compact=True)
         self._copy = Button("Copy report", "quiet", icon=Icon.COPY, compact=True)
-        self._log.clicked.connect(lambda: on_log())
         self._copy.clicked.connect(lambda: on_copy())
-        head.addWidget(self._log)
         head.addWidget(self._copy)
         self.body.addLayout(head)
         self._text = Text("", "body", "text2", wrap=True, selectable=True)

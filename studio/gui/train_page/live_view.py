@@ -8,7 +8,6 @@ from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.gui import figures
-from studio.gui.context import Context
 from studio.gui.plots.plot_table import PlotTable
 from studio.gui.tokens import CARD_GAP
 from studio.gui.train_page.figures_strip import FiguresStrip
@@ -29,13 +28,13 @@ _LOW = 330  # two plots with their heads need as much
 class LiveView(QWidget):
     """One run, as long as it has something to show."""
 
-    def __init__(self, context: Context, parent: QWidget | None = None) -> None:
+    def __init__(self, loss: LossCard, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curves = RunCurves()
         self._pointed: float | None = None
         self._side_wanted = self._is_calm = False
         self.health, self.figures = HealthCard(), FiguresStrip()
-        self.loss, self.memory = LossCard(context), MemoryCard()
+        self.loss, self.memory = loss, MemoryCard()
         self.samples, self.lanes = SamplesCard(), LanesCard()
         self._lay_out()
         self._connect()

@@ -29,6 +29,7 @@ from studio.protocol import events
 
 if TYPE_CHECKING:
     from studio.gui.train_page.live_view import LiveView
+    from studio.gui.train_page.loss_card import LossCard
 
 _ENDED_BADLY = ("failed", "interrupted")
 _MOST_WAYS = 3
@@ -50,8 +51,8 @@ class TrainPage(PageWidget):
         self.buttons = RunButtons(self.action_row)
         self.steering = Steering(context, self)
         self.states = States()
-        self.failed = FailedCard(self.toggle_log, self.copy_report)
-        self.ready = ReadyCard(lambda: self.steering.tell("stop"), self.toggle_log)
+        self.failed = FailedCard(self.copy_report)
+        self.ready = ReadyCard(lambda: self.steering.tell("stop"))
         self.error = ErrorState()
         self.log = LogDrawer(context, self.toggle_log, self)
         self.log.hide()
@@ -227,13 +228,24 @@ class TrainPage(PageWidget):
             self._refresh()
 
     def _on_plots(self, _: object) -> None:
-        from studio.gui.train_page.live_view import LiveView  # heavy: pyqtgraph, loaded on a thread by now
+        """Build what draws, a plot at a time, then draw: in one go it would be felt."""
+        from studio.gui.train_page.loss_card import LossCard  # heavy: pyqtgraph, loaded on a thread by now
 
-        if self.view is None:
-            self.view = LiveView(self.context)
+        loss = LossCard(self.context, self)
+        loss.hide()
+        QTimer.singleShot(0, self, lambda: self._build_view(loss))
+
+    def _build_view(self, loss: LossCard) -> None:
+        from studio.gui.train_page.live_view import LiveView  # heavy: pyqtgraph
+
+        if self.view is None:  # else two runs were asked for, one shortly after the other
+            self.view = LiveView(loss)
+            loss.show()
             self.view.health.advised.connect(self._on_advised)
             self._column.insertWidget(1, self.view, 100)
-        QTimer.singleShot(0, self, self._refresh)  # building and drawing in one go would be felt
+        else:
+            loss.deleteLater()
+        QTimer.singleShot(0, self, self._refresh)
 
     def _refresh(self) -> None:
         watch = self.watch
@@ -395,7 +407,7 @@ class TrainPage(PageWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.log.place()
-        if self.watch is not None and self.watch.is_ready:
+        if self.watch is not None and self.states.state() in ("full", "ready"):
             self._set_header(self.watch)
 
 

@@ -51,16 +51,12 @@ class _Row(QWidget):
 class ReadyCard(Card):
     """The phases before the first step."""
 
-    def __init__(
-        self, on_cancel: Callable[[], object], on_log: Callable[[], object], parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, on_cancel: Callable[[], object], parent: QWidget | None = None) -> None:
         super().__init__("Getting ready", spacing=12, parent=parent)
         self.setMaximumWidth(620)
         self._rows: list[_Row] = []
-        log, cancel = Button("Log", "quiet", icon=Icon.LOG, compact=True), Button("Cancel", "quiet", compact=True)
-        log.clicked.connect(lambda: on_log())
+        cancel = Button("Cancel", "quiet", compact=True)
         cancel.clicked.connect(lambda: on_cancel())
-        self.header.addWidget(log)
         self.header.addWidget(cancel)
         self._note = Text("", "small", "text3", wrap=True)
         self.body.addWidget(self._note, 0, Qt.AlignmentFlag.AlignBottom)

@@ -115,7 +115,9 @@ class SamplesCard(Card):
         self._count.say(f"{self._at + 1} of {num}" if num > 1 else "")
         self._next.setVisible(num > 1)
         self._all.setVisible(self._only_step is not None)
-        key = (num, self._at, len(self._curves.samples), len(self._curves.evals), self._only_step, id(self._curves))
+        curves = self._curves
+        num_told = len(curves.samples), len(curves.evals)
+        key = (num, self._at, *num_told, self._only_step, id(curves), curves.step > 0)
         if key != self._shown:
             self._shown = key
             self._rebuild()
@@ -126,7 +128,9 @@ class SamplesCard(Card):
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
         if not self._prompts:
-            column.addWidget(Text("The first answers come before the first step.", "small", "text3", wrap=True))
+            has_begun = self._curves.step > 0
+            words = "This run tells none." if has_begun else "The first answers come before the first step."
+            column.addWidget(Text(words, "small", "text3", wrap=True))
             column.addStretch(1)
             return
         prompt = self._prompts[self._at]
