@@ -26,7 +26,7 @@ _SORTS: dict[Column, SortBy] = {
     Column.TOKENS: "tokens",
     Column.LENGTH: "tokens",
 }
-_TYPING_MS = 120
+_TYPING_MS = 30  # with a search of a tenth of a second the rows follow the keys
 
 
 class TableCard(QWidget):
