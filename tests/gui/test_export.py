@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from studio.export.exports import Exported
@@ -62,6 +62,9 @@ def test_two_types_by_the_keyboard_checked_and_talked_to(page: ExportPage, qtbot
     assert page.verification.badge.text() == "Passed"
     report = page.verification.exported.report  # type: ignore[union-attr]
     assert report is not None and report["question"] and report["answer"]
+    assert page.verification.chat.role == "primary" and page.start.role == "secondary"
+    page.types.toggle(page.types.names.index("F16"))
+    assert page.verification.chat.role == "secondary" and page.start.role == "primary"
     page.verification.chat.click()
     assert window.page_key == "playground"
     chat = window.page("playground")
@@ -139,6 +142,22 @@ def test_a_target_that_cannot_be_made_is_not_offered(qtbot: QtBot, page: ExportP
     assert cards.chosen_key() == "gguf"
     page.targets.cards["merged"].click()
     assert page.kinds.state() == "plain" and "folder" in page.plain.text()
+
+
+def test_an_adapter_as_gguf_is_checked_too_and_shows_it(page: ExportPage, qtbot: QtBot) -> None:
+    page.targets.cards["merged"].click()
+    assert page.checks.isHidden(), "nothing reads a merged folder to check it"
+    page.targets.cards["gguf_adapter"].click()
+    assert page.checks.isVisible() and page.checks.isChecked()
+    page.start.click()
+    qtbot.waitUntil(lambda: page.run is None and page.verification.exported is not None, timeout=LONG)
+    exported = page.verification.exported
+    assert exported is not None and exported.path.name.endswith("-adapter.gguf")
+    assert page.verification.badge.text() == "Passed" and page.verification.chat.isHidden()
+    names = " ".join(each.accessibleName() for each in page.verification.findChildren(QWidget))
+    assert "Same next word: " in names and "Drift: " in names
+    page.targets.cards["gguf"].click()
+    assert page.checks.isVisible()
 
 
 def test_all_types_are_a_click_away_and_ticks_stay(qtbot: QtBot, page: ExportPage) -> None:

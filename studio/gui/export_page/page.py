@@ -47,6 +47,7 @@ class ExportPage(PageWidget):
         self.not_made = Text(NOT_MADE, "small", "text3", wrap=True)
         self.plain = Text("", "body", "text2", wrap=True)
         self.kinds, self.below = States(), States()
+        self.types_foot, self.plain_foot = QHBoxLayout(), QHBoxLayout()
         self.disk, self.checks = DiskCard(), Check("Check each file against the tuned model")
         self.all_types = Button(f"All {NUM_TYPES} types", "quiet", icon=Icon.CARET_DOWN, compact=True)
         self.progress, self.exports = ProgressCard(), ExportsCard()
@@ -123,20 +124,20 @@ class ExportPage(PageWidget):
         self.not_made.setContentsMargins(16, 4, 16, 6)
         self.not_made.hide()
         card.body.addWidget(self.not_made)
-        foot = QHBoxLayout()
-        foot.setContentsMargins(16, 4, 12, 6)
+        self.types_foot.setContentsMargins(16, 4, 12, 6)
         self.all_types.setCheckable(True)
-        foot.addWidget(self.all_types)
-        foot.addStretch(1)
-        foot.addWidget(self.checks)
+        self.types_foot.addWidget(self.all_types)
+        self.types_foot.addStretch(1)
         card.body.addWidget(Hairline())
-        card.body.addLayout(foot)
+        card.body.addLayout(self.types_foot)
         return card
 
     def _plain_card(self) -> Card:
         card = Card("What it makes")
         card.body.addWidget(self.plain)
         card.body.addStretch(1)
+        self.plain_foot.addStretch(1)
+        card.body.addLayout(self.plain_foot)
         return card
 
     def _empty(self) -> EmptyState:
@@ -157,7 +158,8 @@ class ExportPage(PageWidget):
         self.source.chosen.connect(self._on_source)
         self.moment.chosen.connect(lambda _: self._survey())
         self.targets.chosen.connect(self._on_target)
-        self.types.ticked.connect(self._refresh)
+        self.types.ticked.connect(self._on_choice)
+        self.targets.chosen.connect(self._on_choice)
         self.all_types.toggled.connect(self._on_all_types)
         self.all_types.clicked.connect(self._on_list_chosen)
         self.disk.folder_wanted.connect(self._on_folder)
@@ -262,10 +264,16 @@ class ExportPage(PageWidget):
     def _on_target(self, key: str) -> None:
         target = TARGETS.get(key)
         self.kinds.show_state("types" if target.is_verified else "plain")
-        self.checks.setVisible(target.is_verified)
+        foot = self.types_foot if target.is_verified else self.plain_foot
+        foot.addWidget(self.checks)  # it is one box, wherever the target's choices are
+        self.checks.setVisible(target.is_verified or target.needs_base)
         forecast = self.survey.targets.get(key) if self.survey is not None else None
         size = f" About {figures.gigabytes(forecast.num_bytes)}." if forecast is not None and forecast.num_bytes else ""
         self.plain.say(f"{target.summary}{size}")
+        self._refresh()
+
+    def _on_choice(self, *_: object) -> None:
+        self._made = ""  # what comes next is another export, not the chat with the last one
         self._refresh()
 
     def _on_list_chosen(self) -> None:
@@ -395,6 +403,10 @@ class ExportPage(PageWidget):
         parts = self._parts()
         count = f"{len(parts)} {'file' if len(parts) == 1 else 'files'}" if parts else ""
         self.start.setText(f"Export {count}".strip())
+        exported = self.verification.exported
+        is_new = exported is not None and exported.can_chat and exported.path.name == self._made
+        self.start.set_role("secondary" if is_new else "primary")
+        self.verification.chat.set_role("primary" if is_new else "secondary")
         is_ready = self.survey is not None and bool(parts) and not self.disk.missing and self.run is None
         self.start.setEnabled(is_ready)
         self.start.setToolTip("" if is_ready else self._reason(parts))
@@ -415,7 +427,7 @@ class ExportPage(PageWidget):
         if source is None or stop is None:
             return ""
         place = f"into {self.folder}" if self.folder is not None else "into the project's exports"
-        return f"From {source.title}, step {stop.at:,}, {place}. Merged while it is written."
+        return f"From {source.title}, step {stop.at:,}, {place}."
 
     def _show_need(self) -> None:
         found, project = self.survey, self.context.session.project

@@ -125,11 +125,8 @@ class VerificationCard(Card):
         self.file.say(f"{exported.path.name}, {figures.gigabytes(exported.num_bytes)}")
         if report is None:
             self.badge.say("Not checked", "neutral")
-            words = (
-                "llama.cpp can only check GGUF files of whole models."
-                if not exported.can_chat
-                else "It was not checked."
-            )
+            is_file = exported.path.suffix == ".gguf"
+            words = "It was not checked." if is_file else "llama.cpp can only check GGUF files."
             self._scroll.column.addWidget(Text(words, "small", "text2", wrap=True))
         else:
             good = bool(report.get("passed"))

@@ -102,6 +102,14 @@ def _merged(stage: Stage) -> None:
     page.targets.cards["merged"].click()
 
 
+def _adapter(stage: Stage) -> None:
+    page = open_page(stage)
+    page.targets.cards["gguf_adapter"].click()
+    page.start.click()
+    assert stage.pump(lambda: page.run is None, 120)
+    stage.pump(lambda: page.verification.exported is not None)
+
+
 SCENES = [
     Scene("empty", _empty),
     Scene("ready", _ready),
@@ -110,4 +118,5 @@ SCENES = [
     Scene("room", _no_room),
     Scene("error", _error),
     Scene("merged", _merged),
+    Scene("adapter", _adapter),
 ]
