@@ -48,7 +48,7 @@ class _JobLine(KeyboardFocus, QAbstractButton):
         x = self._write(painter, x + 12, step, "small")
         if share is not None:
             track = QRectF(x + 10, self.height() / 2 - 2, 90, 4)
-            fill_box(painter, track, 2, track_colour())
+            fill_box(painter, track, 2, track_colour(t.rail))
             done = QRectF(track)
             done.setWidth(max(4.0, 90 * share))
             fill_box(painter, done, 2, t.accent)
@@ -93,7 +93,7 @@ class _Amount(QWidget):
         painter.setPen(t.text3)
         painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignVCenter, self._name)
         track = QRectF(words.horizontalAdvance(self._name) + 8, self.height() / 2 - 2, 44, 4)
-        fill_box(painter, track, 2, track_colour())
+        fill_box(painter, track, 2, track_colour(t.rail))
         if self._share == self._share:
             used = QRectF(track)
             used.setWidth(max(3.0, 44 * min(1.0, self._share)))

@@ -274,12 +274,14 @@ def test_of_a_damaged_file_the_good_rows_can_be_used(window: Window, qtbot: QtBo
     path.write_text(json.dumps(ROWS)[:-40])
     shown = Shown(window, qtbot, path)
     assert "ends in the middle of row 30. The 29 rows before it are fine." in shown.banner().accessibleName()
+    assert shown.page.next_button.role == "secondary"
     shown.press("Use 29 rows")
     session = window.context.session
     qtbot.waitUntil(lambda: session.spec.data.path.startswith("data/"), timeout=WAIT)  # type: ignore[union-attr]
     shown.wait_counted(29)
     copy = Path(session.placed_spec.data.path)  # type: ignore[union-attr]
     assert len(list(open_source(copy).rows())) == 29
+    assert shown.page.next_button.role == "primary"
 
 
 def test_columns_that_nobody_can_guess_are_asked_for(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from studio.project.overview import overview
 from studio.project.recent import forget_project, recent_projects, remember_project
 from studio.protocol import commands
 from studio.spec.places import STARTER
+from tests.gui.driver import Hands
 from tests.gui.samples import STARTER_ROWS
 
 
@@ -94,19 +94,27 @@ def test_this_computer_says_how_large_a_model_it_can_tune(home: HomePage, window
     assert now is not None and fits_here(round(size * 1e9), now)
 
 
-def test_a_vanished_project_stays_listed_and_can_be_removed(
-    home: HomePage, window: Window, qtbot: QtBot, starter_project: Project
+@pytest.mark.parametrize("way_out", ["Remove from the list", "Locate…"])
+def test_a_vanished_project_stays_listed_and_can_be_removed_or_located(
+    home: HomePage,
+    window: Window,
+    qtbot: QtBot,
+    starter_project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    way_out: str,
 ) -> None:
     remember_project(starter_project.folder)
-    shutil.rmtree(starter_project.folder)
+    moved = starter_project.folder.rename(starter_project.folder.with_name("Moved"))
+    monkeypatch.setattr("studio.gui.projects_menu.ask_folder", lambda *_: moved)
     home.recents.refresh()
     qtbot.waitUntil(lambda: home.recents._seen is not None, timeout=10_000)
     entry = (home.recents._seen or [])[0]
     assert entry.overview.problem == "Folder not found"
+    hands = Hands(window, qtbot)
+    hands.in_dialog(lambda dialog: hands.click(way_out, dialog))
     home.recents._open(entry)
-    assert "not there any more" in window.toasts.texts()[0]
-    forget_project(entry.recent.folder)
-    assert recent_projects() == []
+    found = [recent.folder for recent in recent_projects()]
+    assert found == ([moved] if way_out == "Locate…" else [])
 
 
 def test_a_damaged_project_says_what_is_damaged(starter_project: Project) -> None:

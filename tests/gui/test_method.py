@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from studio.gui.context import Context
+from studio.gui.controls import Button
 from studio.gui.method_page.page import MethodPage
 from studio.gui.window import Window
 from studio.methods import METHODS
@@ -140,6 +141,19 @@ def test_problems_close_the_way_and_lead_to_their_field(qtbot: QtBot, page: Meth
     assert banner and not page.foot.on_button.isEnabled()
     banner[0].click()
     assert page.wizard.current == "data"
+
+
+def test_of_all_buttons_of_the_check_one_is_the_one_to_press(qtbot: QtBot, page: MethodPage, context: Context) -> None:
+    def leading() -> list[str]:
+        buttons = [button for button in page.findChildren(Button) if button.isVisible() and button.isEnabled()]
+        return [button.text() for button in buttons if button.role == "primary"]
+
+    page.foot.on_button.click()
+    page.foot.on_button.click()
+    assert page.wizard.current == "check" and leading() == ["Start training"]
+    context.session.edit("data.path=gone.jsonl", "train.steps=20", "train.warmup=40", label="Two mistakes")
+    qtbot.waitUntil(lambda: leading() == ["Change it"])
+    assert len([button for button in page.check.findChildren(Button) if button.text() == "Change it"]) >= 2
 
 
 def test_start_makes_a_run_and_leads_to_train(

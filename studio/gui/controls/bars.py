@@ -53,10 +53,10 @@ class Progress(QWidget):
             fill_box(painter, done, radius, getattr(tokens(), self._tone))
 
 
-def track_colour() -> QColor:
-    """What a bar runs in."""
+def track_colour(ground: QColor | None = None) -> QColor:
+    """What a bar runs in, on a card or another ground."""
     t = tokens()
-    return mixed(t.surface, t.text, 0.10 if t.is_dark else 0.08)
+    return mixed(ground or t.surface, t.text, 0.10 if t.is_dark else 0.08)
 
 
 class MemoryBar(QWidget):

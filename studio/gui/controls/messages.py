@@ -34,7 +34,7 @@ class Banner(QFrame):
         text: str = "",
         actions: Sequence[Action] = (),
         *,
-        leads: bool = False,
+        leads: bool | None = None,
         on_close: Callable[[], object] | None = None,
         parent: QWidget | None = None,
     ) -> None:
@@ -45,7 +45,8 @@ class Banner(QFrame):
             title: what happened.
             text: what is safe, and what to do.
             actions: (words, slot), the cheapest way out first.
-            leads: whether the first of them is what to press now, though nothing is wrong.
+            leads: whether the first of them is what to press now; None for where something is wrong. A page that
+                shows several says so of one.
             on_close: called by its cross; without one there is no cross.
         """
         super().__init__(parent)
@@ -61,9 +62,9 @@ class Banner(QFrame):
         self.text = Text(text, "small", "text2", wrap=True)
         words.addWidget(self.text)
         self.text.setVisible(bool(text))
-        is_urgent = leads or tone == "danger"
+        self.leads = (tone == "danger" if leads is None else leads) and bool(actions)
         for at, (label, slot) in enumerate(actions):
-            button = Button(label, "primary" if is_urgent and at == 0 else "secondary", compact=True)
+            button = Button(label, "primary" if self.leads and at == 0 else "secondary", compact=True)
             button.clicked.connect(lambda _=False, slot=slot: slot())
             layout.addWidget(button)
         if on_close is not None:

@@ -280,7 +280,9 @@ class DataPage(PageWidget):
         shown = notice_key(self.feed)
         if shown != self._noticed:
             self._noticed = shown
-            self._notice.hold(notice(self.feed, self.acts, self.table_card.show_filter))
+            banner = notice(self.feed, self.acts, self.table_card.show_filter)
+            self._notice.hold(banner)
+            self.next_button.set_role("secondary" if banner is not None and banner.leads else "primary")
 
     def _ask_row(self) -> None:
         self.acts.go_to_row(self.chosen.number(), self.table_card.go_to)

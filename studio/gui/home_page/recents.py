@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.context import Context
-from studio.gui.controls import Button, Card, Hairline, ScrollColumn, Skeleton, States
+from studio.gui.controls import Button, Card, Hairline, ScrollColumn, Skeleton, States, ask
+from studio.gui.controls.buttons import ButtonRole
 from studio.gui.controls.painting import KeyboardFocus, antialiased, fill_box, focus_ring
 from studio.gui.controls.surfaces import BadgeTone, badge_colours
 from studio.gui.icons import Icon, paint_icon
@@ -246,17 +247,28 @@ class Recents(Card):
 
     def _open(self, entry: Entry) -> None:
         if not entry.recent.is_there:
-            self._context.notify(
-                f"{entry.recent.folder.name} is not there any more",
-                str(entry.recent.folder),
-                "warn",
-                ("Remove from the list", lambda: self._forget(entry)),
-            )
+            self._ask_about(entry)
             return
         if not self._context.open_project(entry.recent.folder):
             return
         state = entry.overview.state
         self._context.navigate("train" if state is not None and state.status == "running" else "data")
+
+    def _ask_about(self, entry: Entry) -> None:
+        """A project that has gone: where is it now, or is it to be forgotten?"""
+        folder, session = entry.recent.folder, self._context.session
+        text = f"It was {folder}. It was moved or deleted, or its drive is not connected."
+        answers: list[tuple[str, ButtonRole]] = [
+            ("Cancel", "quiet"),
+            ("Remove from the list", "secondary"),
+            ("Locate…", "primary"),
+        ]
+        answer = ask(self, f"{folder.name} is not there any more", text, answers)
+        before = session.project
+        if answer == 2:
+            self._context.open_project_dialog()
+        if answer == 1 or session.project is not before:
+            self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
         forget_project(entry.recent.folder)

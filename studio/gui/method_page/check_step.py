@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 from studio.errors import Problem
 from studio.gui.context import Context
 from studio.gui.controls import Banner, Card, Elided, ScrollColumn, Text
+from studio.gui.controls.messages import BannerTone
 from studio.gui.figures import UNKNOWN, count, duration, gigabytes, rate
 from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.method_page.layouts import clear
@@ -67,19 +68,21 @@ class CheckStep(QWidget):
 
     def _show_problems(self, problems: tuple[Problem, ...], shortage: str, *, is_overridden: bool) -> None:
         clear(self._problems)
-        for problem in sorted(problems, key=lambda found: not found.is_fatal):
-            self._add(problem)
+        for at, problem in enumerate(sorted(problems, key=lambda found: not found.is_fatal)):
+            self._add(problem, is_first=at == 0)
         if shortage:
-            tone = "warn" if is_overridden else "danger"
+            tone: BannerTone = "warn" if is_overridden else "danger"
             words = "You chose to try anyway; the run keeps a note of it." if is_overridden else "Give something up."
-            self._problems.addWidget(Banner(tone, shortage, words, [("Methods", lambda: self.led.emit("method.key"))]))  # type: ignore[arg-type]
+            action = ("Methods", lambda: self.led.emit("method.key"))
+            self._problems.addWidget(Banner(tone, shortage, words, [action], leads=not problems and not is_overridden))
         elif not problems:
             self._problems.addWidget(Banner("good", "Nothing is in the way", "Everything was checked."))
 
-    def _add(self, problem: Problem) -> None:
+    def _add(self, problem: Problem, *, is_first: bool) -> None:
         action = ("Change it", lambda path=problem.path: self.led.emit(path))
-        tone = "danger" if problem.is_fatal else "warn"
-        self._problems.addWidget(Banner(tone, problem.message, problem.hint, [action]))  # type: ignore[arg-type]
+        tone: BannerTone = "danger" if problem.is_fatal else "warn"
+        leads = is_first and problem.is_fatal  # one button is the one to press, the foot's where nothing is in the way
+        self._problems.addWidget(Banner(tone, problem.message, problem.hint, [action], leads=leads))
 
     def _num_rows(self) -> int | None:
         rows = self._forecasts.rows

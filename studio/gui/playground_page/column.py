@@ -190,7 +190,7 @@ class ChatColumn(Card):
         self._banner_row = QWidget()
         row = QHBoxLayout(self._banner_row)
         row.setContentsMargins(12, 0, 12, 12)
-        self._ended = Banner("danger", " ", " ", [("Load again", self.load_wanted.emit)])
+        self._ended = Banner("danger", " ", " ", [("Load again", self.load_wanted.emit)], leads=self._is_tuned)
         row.addWidget(self._ended)
         return self._banner_row
 

@@ -376,7 +376,7 @@ class PlaygroundPage(PageWidget):
     def _facts(self) -> str:
         if self.models.spares_card:
             return "A run trains on the card, so chat answers on the processor meanwhile."
-        who = "One prompt, both models." if len(self.chat.active()) > 1 else "One prompt."
+        who = ("Nothing is loaded.", "One prompt.", "One prompt, both models.")[len(self.chat.active())]
         size = self.models.num_bytes
         return f"{who} Chat runs apart; leaving this page frees {figures.gigabytes(size)}." if size else who
 
