@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 from PySide6.QtGui import QColor
@@ -101,3 +104,15 @@ def test_parts_of_memory_can_be_told_apart(tokens: Tokens, sight: str) -> None:
 def test_overlaid_runs_can_be_told_apart(tokens: Tokens, sight: str) -> None:
     for first, second in itertools.combinations(tokens.overlay, 2):
         assert math.dist(_seen(first, sight), _seen(second, sight)) >= 0.095
+
+
+def test_lines_of_plots_keep_their_width_at_every_scale() -> None:
+    child = """
+from PySide6.QtGui import QColor, QGuiApplication
+from studio.gui.plots.pens import pen
+application = QGuiApplication([])
+print(pen(QColor("red")).widthF(), pen(QColor("red"), 2).widthF())
+"""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": "2"}
+    done = subprocess.run([sys.executable, "-c", child], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["1.0", "4.0"], done.stderr

@@ -258,7 +258,8 @@ def test_a_run_folder_deleted_while_shown(qtbot: QtBot, window: Window, starter_
     assert "is gone" in page.error.title.text()
     window.resize(1400, 900)
     qtbot.waitUntil(lambda: page.width() > 1100)
-    assert page.title.text() == "Train" and not page.buttons["log"].isVisible()
+    page._refresh()  # as a repaint would that was on its way
+    assert page.states.state() == "error" and page.title.text() == "Train" and not page.buttons["log"].isVisible()
 
 
 def test_the_strip_says_the_step_of_a_long_run_at_once_and_follows(

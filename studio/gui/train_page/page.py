@@ -249,7 +249,7 @@ class TrainPage(PageWidget):
 
     def _refresh(self) -> None:
         watch = self.watch
-        if watch is None or not watch.is_ready or self.view is None:
+        if watch is None or not watch.is_ready or not watch.folder.is_there or self.view is None:
             return
         self.steering.notice()
         self._set_header(watch)

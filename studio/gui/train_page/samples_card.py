@@ -128,8 +128,9 @@ class SamplesCard(Card):
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
         if not self._prompts:
-            has_begun = self._curves.step > 0
-            words = "This run tells none." if has_begun else "The first answers come before the first step."
+            words = "The first answers come before the first step."
+            if self._curves.step:
+                words = "This run gives no sample answers."
             column.addWidget(Text(words, "small", "text3", wrap=True))
             column.addStretch(1)
             return
