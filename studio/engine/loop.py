@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from accelerate import Accelerator
-from torch.distributed.tensor import DTensor
 
 from studio.data.batches import Batch
 from studio.engine.checkpoint import Checkpoints, load_tensors, random_state, save_tensors, set_random_state
@@ -30,11 +29,13 @@ from studio.engine.rescue import Rescue
 from studio.engine.rows import Rows, lay_out
 from studio.engine.saving import save_with_patience
 from studio.engine.schedule import factor
-from studio.engine.sharding import Sharding
 from studio.errors import Cancelled, UserError
 from studio.models.facts import ModelFacts
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from studio.engine.sharding import Sharding
 
 Reason = Literal["finished", "stopped", "paused", "early_stop"]
 
@@ -115,7 +116,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.train = self.plan.spec.train
-        self.sharding = Sharding(self.plan.loss, self.accelerator) if self.plan.is_sharded else None
+        self.sharding = _shard(self.plan, self.accelerator) if self.plan.is_sharded else None
         self.optimizer = build_optimizer(self.plan.prepared, self.plan.spec)
         # The model is on its device already; moving it again would touch 4-bit weights for nothing.
         self.driver = self.plan.prepared.driver or Driver()
@@ -252,8 +253,8 @@ class Loop:
     def _clip(self) -> float:
         limit = self.train.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_([p for p in self.parameters if p.grad is not None], limit)
-        if isinstance(norm, DTensor):  # each process knows its own part of the sum
-            norm = norm.full_tensor()
+        if self.sharding:
+            norm = self.sharding.total(norm)
         own = self.driver.gradient_size()
         return float(norm) if own is None else own
 
@@ -416,6 +417,12 @@ class Loop:
     def _end(self, reason: Reason) -> Reason:
         self.save(is_last=True)
         return reason
+
+
+def _shard(plan: Plan, accelerator: Accelerator) -> Sharding:
+    from studio.engine.sharding import Sharding  # a second of imports that one process does without
+
+    return Sharding(plan.loss, accelerator)
 
 
 def _gather_states(accelerator: Accelerator) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 import torch
-from torch.distributed.tensor import DTensor
 
 from studio.engine.prepared import Prepared
 from studio.engine.spill import SpillWatch
@@ -123,8 +122,7 @@ def _track(prepared: Prepared, optimizer: torch.optim.Optimizer) -> dict[str, di
 def _bytes(tensors: Iterable[Any]) -> dict[str, int]:
     total: dict[str, int] = {}
     for tensor in tensors:
-        if isinstance(tensor, DTensor):
-            tensor = tensor.to_local()  # this process's part
+        tensor = getattr(tensor, "to_local", lambda whole=tensor: whole)()  # of a model in parts, this process's
         size = min(tensor.nbytes, tensor.untyped_storage().nbytes())  # what stands for a streamed matrix has no memory
         total[tensor.device.type] = total.get(tensor.device.type, 0) + size
     return total

@@ -42,6 +42,10 @@ class Sharding:
         within: Any = self._loss.within
         return within(work)
 
+    def total(self, size: Any) -> Any:
+        """A size of which each process knows its own part of the sum."""
+        return size.full_tensor() if isinstance(size, DTensor) else size
+
     def gather(self) -> None:
         """Whole weights into the first process's memory, where the model's `state_dict` finds them until `let_go`."""
         parted: Any = self._loss
