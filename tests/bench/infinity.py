@@ -2,9 +2,9 @@
 
 Run: `python -m tests.bench.infinity --peer PYTHON_OF_THE_PEER [--folder DIR] [--length 256] [--repeats 2]`. How to set
 the peer up: peers/deepspeed.txt. First some settings of the peer on short rows, where the drive decides; then its
-quickest one and ours in turns, both with exact clipping, one thread a side. Memory is compared with the peer's most
-sparing setting. A step of ours counts with the checkpoint after it. Each row prints one JSON line; without a peer there
-is one that says so.
+quickest one and ours in turns, one thread a side: ours with exact clipping, which the peer has as well, and with our
+default, by the norm of the step before. Memory is compared with the peer's most sparing setting. A step of ours counts
+with the checkpoint after it. Each row prints one JSON line; without a peer there is one that says so.
 """
 
 from __future__ import annotations
@@ -64,17 +64,19 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
             works[name] = found
     quickest = min(works, key=lambda name: statistics.median(works[name]["seconds"][1:]))
     theirs: list[dict[str, Any]] = []
-    ours: dict[str, list[dict[str, Any]]] = {"D": [], "E": []}
+    ours: dict[tuple[str, str], list[dict[str, Any]]] = {
+        (scheme, clipping): [] for scheme in ("D", "E") for clipping in ("exact", "previous")
+    }
     for _ in range(options.repeats):
         found = peer(folder, options, {**COMMON, **SETTINGS[quickest]}, length=options.length, steps=options.steps)
         assert found is not None
         theirs.append(found)
-        for scheme, runs in ours.items():
-            method = {**streamed(scheme), "clipping": "exact"}
+        for (scheme, clipping), runs in ours.items():
+            method = {**streamed(scheme), "clipping": clipping}
             runs.append(side(folder, options.size, method, steps=options.steps, length=options.length))
     sparing = min(found["rss"] for found in [*works.values(), *theirs])
-    for scheme, runs in ours.items():
-        tell(f"O1 {scheme}", setting=quickest, length=options.length, **_ratios(runs, theirs, sparing))
+    for (scheme, clipping), runs in ours.items():
+        tell(f"O1 {scheme}", clipping=clipping, setting=quickest, length=options.length, **_ratios(runs, theirs, sparing))
 
 
 def peer(
