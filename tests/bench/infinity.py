@@ -76,7 +76,9 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
             runs.append(side(folder, options.size, method, steps=options.steps, length=options.length))
     sparing = min(found["rss"] for found in [*works.values(), *theirs])
     for (scheme, clipping), runs in ours.items():
-        tell(f"O1 {scheme}", clipping=clipping, setting=quickest, length=options.length, **_ratios(runs, theirs, sparing))
+        tell(
+            f"O1 {scheme}", clipping=clipping, setting=quickest, length=options.length, **_ratios(runs, theirs, sparing)
+        )
 
 
 def peer(
