@@ -17,6 +17,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "layers": {"key": "lisa", "active_layers": 1, "interval": 2, "sampling": "importance"},
     "stand-ins": {"key": "lift", "rank": 4, "interval": 4},
     "forward only": {"key": "mezo"},
+    "streamed base": {"key": "lora", "placement": "drive"},
 }
 
 
