@@ -93,19 +93,32 @@ def _load(control: Control) -> None:
 def _go_on(window: Window, pieces: Iterator[None]) -> None:
     """One piece, and the rest when the window has had time for what people do."""
     if window.isVisible() and next(pieces, _OVER) is not _OVER:
-        QTimer.singleShot(_BETWEEN_MS, window, lambda: _go_on(window, pieces))
+        _soon(window, pieces)
+
+
+def _soon(window: Window, pieces: Iterator[None]) -> None:
+    QTimer.singleShot(_BETWEEN_MS, window, lambda: _go_on(window, pieces))
 
 
 def _pieces(window: Window) -> Iterator[None]:
-    for name in _WIDGETS:
-        importlib.import_module(name)
-        yield
-    for key in _PAGES:
-        window.page(key)
-        yield
-    yield from _prepared(window)
-    window.context.session.project_changed.connect(lambda: _go_on(window, _prepared(window)))
-    gc.freeze()  # what is loaded stays: without this each full collection walks all of it, a twentieth of a second
+    # What is loaded stays: a full collection would walk all of it, a twentieth of a second each time.
+    gc.disable()
+    try:
+        for name in _WIDGETS:
+            importlib.import_module(name)
+            yield
+        for key in _PAGES:
+            page = window.page(key)
+            yield
+            if not page.isVisible():
+                page.resize(window.stack.size())
+                page.grab()  # painted unseen: its fonts, icons and places are known when it is shown
+                yield
+        yield from _prepared(window)
+        gc.freeze()
+    finally:
+        gc.enable()
+    window.context.session.project_changed.connect(lambda: _soon(window, _prepared(window)))
 
 
 def _prepared(window: Window) -> Iterator[None]:

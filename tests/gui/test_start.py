@@ -48,7 +48,7 @@ def test_pages_are_built_in_pieces_while_nobody_waits(qtbot: QtBot, window: Wind
     method = window.page("method")
     assert isinstance(method, MethodPage) and not method._made("method")
     window.open_project(starter_project.folder)
-    qtbot.waitUntil(lambda: len(method.method.cards) >= 5, timeout=10_000)
+    qtbot.waitUntil(lambda: method._made("method") and len(method.method.cards) >= 5, timeout=10_000)
     window.show_page("method")
     assert method.steps.state() == "method" and all(card.isVisibleTo(method) for card in method.method.cards.values())
 

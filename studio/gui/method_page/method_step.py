@@ -40,7 +40,7 @@ class MethodStep(QWidget):
         self.more.setCheckable(True)
         self._scroll.column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
         self._scroll.column.addStretch(1)
-        self._order = list(METHODS.all())
+        self._order = order_by_fit(dict.fromkeys(METHODS.all(), ""))
         self._spec: RunSpec | None = None
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

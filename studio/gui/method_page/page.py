@@ -69,7 +69,12 @@ class MethodPage(PageWidget):
         if self.context.session.spec is not None and not self._made("method"):
             self.own_settings.refresh()
             yield
-            yield from self.method.prepare()
+            method = self.method
+            yield
+            yield from method.prepare()
+            self._show_project()
+            yield
+            self.grab()  # painted unseen, as `warming` does with what needs no project
 
     def leave(self) -> None:
         self.forecasts.stop()
