@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +16,8 @@ from studio.engine.stream import frozen, prepare
 from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.four_bits import Unpacker, empty_layer, pack
 from studio.errors import Cancelled, UserError
+from studio.machine.drive_file import DriveFile
+from studio.models.streamed_copies import copies_dir, delete_copy, streamed_copies
 from studio.paths import cache_dir
 from studio.project.runs import Run
 from studio.protocol import commands, events
@@ -174,6 +178,41 @@ def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
     for path in (cache_dir() / "shards").rglob("layer-000.bin"):
         path.write_bytes(path.read_bytes()[:-4096])
     assert losses(train_here(make_run(tmp_path, name="second", **settings))) == expected
+
+
+def test_a_streamed_copy_is_listed_with_its_name_and_made_again_after_it_was_deleted(tmp_path: Path) -> None:
+    shutil.rmtree(copies_dir(), ignore_errors=True)
+    settings = {"method": _method("qlora", "drive"), "steps": 2, "precision": "bf16"}
+    expected = losses(train_here(make_run(tmp_path, name="first", **settings)))
+    (copy,) = streamed_copies()
+    assert (copy.name, copy.kind) == ("llama", "4-bit")
+    assert copy.size_bytes == sum(path.stat().st_size for path in copy.folder.iterdir()) > 10_000
+    assert delete_copy(copy) == copy.size_bytes
+    assert streamed_copies() == [] and not list(copies_dir().glob("*/"))
+    assert losses(train_here(make_run(tmp_path, name="second", **settings))) == expected
+    assert len(streamed_copies()) == 1
+
+
+def test_a_drive_that_runs_full_while_shards_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, nothing half made is left, and the run begins once there is room."""
+    shutil.rmtree(copies_dir(), ignore_errors=True)
+    left = 1
+
+    def full(file: DriveFile, data: memoryview, offset: int) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return int(write(file, data, offset))
+
+    write = DriveFile._write
+    run = make_run(tmp_path, method=_method("lora", "drive"), steps=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(DriveFile, "_write", full)
+        with pytest.raises(UserError, match="is full"):
+            train_here(run)
+    assert left < 0 and not list(copies_dir().rglob("*.bin"))
+    assert len(losses(train_here(run, resume=True))) == 2
 
 
 def test_refuses_what_cannot_be_streamed(tmp_path: Path) -> None:

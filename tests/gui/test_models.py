@@ -15,9 +15,11 @@ from studio.gui.models_page import page as models_page
 from studio.gui.models_page.downloads import Progress, downloads_of
 from studio.gui.models_page.page import ModelsPage
 from studio.gui.models_page.picker import ModelPicker
+from studio.gui.models_page.rows import ModelRow
 from studio.gui.models_page.use import use_model
 from studio.gui.window import Window
 from studio.models.hub_place import cache_dir
+from studio.models.streamed_copies import copies_dir, sign
 from studio.project.folder import Project
 from studio.protocol.events import Phase
 from tests.helpers.hub_server import Hub, serve
@@ -92,6 +94,25 @@ def test_a_download_pauses_goes_on_where_it_was_and_is_then_here(qtbot: QtBot, h
     assert hub.sizes_asked()[-1] >= kept > 0
     qtbot.waitUntil(row.here.isVisible, timeout=10_000)
     assert row.use.isVisible() and not row.bar.isVisible()
+
+
+def test_a_streamed_copy_is_listed_and_can_be_deleted(
+    qtbot: QtBot, page: ModelsPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "home"))
+    copy = copies_dir() / f"{'b' * 24}-frozen-exact"
+    copy.mkdir(parents=True)
+    (copy / "layer-000.bin").write_bytes(bytes(3_000_000))
+    (copy / "store.json").write_text("{}")
+    sign(copy, "org/Small-Chat")
+    page.enter()
+    qtbot.waitUntil(lambda: len(page.local.copies) == 1)
+    assert len(page.findChildren(ModelRow)) >= 2 and page.facts.text().startswith("1 model,")
+    asked: list[str] = []
+    monkeypatch.setattr(models_page, "confirm", lambda parent, title, *_, **__: bool(asked.append(title)) or True)
+    press(page, "Delete the streamed copy of org/Small-Chat, fp32")
+    qtbot.waitUntil(lambda: not page.local.copies)
+    assert asked == ["Delete the streamed copy of org/Small-Chat?"] and not copy.exists()
 
 
 def _partials() -> list[Path]:

@@ -140,7 +140,8 @@ class _Frame:
     def open(self, cache_bytes: int | None) -> Store:
         """The shards, made first where they are not there."""
         base, layout = self._base, self._layout
-        folder = ready_shards(layout, self._scheme, self._load, self._pack if self._quantise else None, base.progress)
+        pack = self._pack if self._quantise else None
+        folder = ready_shards(layout, self._scheme, self._load, pack, base.progress, name=base.name)
         cached = cached_layers(layout, spare_bytes(cache_bytes), len(self.layers))
         pinned = base.device.type == "cuda"
         return Store(folder, layout, [0] * len(layout.units), cached=cached, pinned=pinned, shared=True)

@@ -19,7 +19,7 @@ from studio.errors import UserError
 from studio.machine.drive_file import DriveFile, make_file
 from studio.models.store_layout import Layout, Part, Unit, read_layout
 from studio.models.stored_weights import unit_path
-from studio.paths import cache_dir
+from studio.models.streamed_copies import copies_dir, sign
 from studio.sizes import human_bytes
 
 Progress = Callable[[int, int], None]
@@ -55,15 +55,18 @@ class ExactScheme(Scheme):
 
 def shards_folder(layout: Layout) -> Path:
     """Where the shards of this layout lie or will lie."""
-    return cache_dir() / "shards" / f"{layout.model[:24]}-{layout.scheme}"
+    return copies_dir() / f"{layout.model[:24]}-{layout.scheme}"
 
 
-def ready_shards(layout: Layout, scheme: Scheme, load: Load, pack: Pack | None, progress: Progress) -> Path:
+def ready_shards(
+    layout: Layout, scheme: Scheme, load: Load, pack: Pack | None, progress: Progress, *, name: str
+) -> Path:
     """The folder of a layout's shards, made now where they are not there yet.
 
     Args:
         load: a matrix by its name.
         pack: a layer's matrix as its 4-bit piece, where layers are kept so.
+        name: of the base, for people.
 
     Raises:
         UserError: there is no room on the drive, or it fails.
@@ -73,6 +76,7 @@ def ready_shards(layout: Layout, scheme: Scheme, load: Load, pack: Pack | None, 
     with FileLock(folder.with_suffix(".lock")):
         if not _is_there(folder, layout):
             _make(folder, layout, scheme, load, pack, progress)
+            sign(folder, name)
     return folder
 
 

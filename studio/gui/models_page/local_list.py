@@ -14,8 +14,10 @@ from studio.gui.models_page.hub_list import bare
 from studio.gui.models_page.rows import ModelRow, local_facts, local_row
 from studio.gui.tasks import Control, Task
 from studio.models.on_disk import ModelOnDisk, models_on_disk
+from studio.models.streamed_copies import StreamedCopy, streamed_copies
 
 Dress = Callable[[ModelRow, ModelOnDisk], object]
+Tail = Callable[[StreamedCopy], ModelRow]
 
 
 class LocalList(QWidget):
@@ -27,10 +29,14 @@ class LocalList(QWidget):
 
     loaded = Signal()
 
-    def __init__(self, context: Context, dress: Dress, parent: QWidget | None = None) -> None:
-        """Make it; `dress` adds buttons to each row."""
+    def __init__(
+        self, context: Context, dress: Dress, parent: QWidget | None = None, *, tail: Tail | None = None
+    ) -> None:
+        """Make it; `dress` adds buttons to each row, `tail` makes the rows behind the models'."""
         super().__init__(parent)
-        self._context, self._dress = context, dress
+        self._context, self._dress, self._tail = context, dress, tail
+        self._tail_rows: list[ModelRow] = []
+        self.copies: list[StreamedCopy] = []
         self._downloads = downloads_of(context)
         self._task: Task | None = None
         self.models: list[ModelOnDisk] = []
@@ -52,7 +58,8 @@ class LocalList(QWidget):
         """Look again, off the window's thread; the rows of before stay until then."""
         folders = list(self._context.preferences.model_folders)
         self.stop()
-        self._task = self._context.tasks.run(_look, folders, on_done=self._on_found, on_error=self._on_failed)
+        has_tail = self._tail is not None
+        self._task = self._context.tasks.run(_look, folders, has_tail, on_done=self._on_found, on_error=self._on_failed)
 
     def stop(self) -> None:
         """Want no answer any more: it would come to a list that is gone."""
@@ -60,18 +67,22 @@ class LocalList(QWidget):
             self._task.cancel()
             self._task = None
 
-    def _on_found(self, models: list[ModelOnDisk]) -> None:
+    def _on_found(self, found: tuple[list[ModelOnDisk], list[StreamedCopy]]) -> None:
         self._task = None
-        for row in self.rows.values():
+        for row in [*self.rows.values(), *self._tail_rows]:
             row.hide()
             row.deleteLater()
-        self.models, self.rows = models, {}
+        self.models, self.copies = found
+        self.rows, models = {}, self.models
         for at, model in enumerate(models):
             row = local_row(model)
             self._dress(row, model)
             self.rows[model.source] = row
             self._scroll.column.insertWidget(at, row)
             self._on_download(model.source)
+        self._tail_rows = [self._tail(copy) for copy in self.copies] if self._tail else []
+        for at, row in enumerate(self._tail_rows, start=len(models)):
+            self._scroll.column.insertWidget(at, row)
         self.states.show_state("full")
         self.loaded.emit()
 
@@ -90,5 +101,5 @@ class LocalList(QWidget):
             row.show_progress(self._downloads.progress.get(name), local_facts(model))
 
 
-def _look(control: Control, folders: list[str]) -> list[ModelOnDisk]:
-    return models_on_disk(folders)
+def _look(control: Control, folders: list[str], has_tail: bool) -> tuple[list[ModelOnDisk], list[StreamedCopy]]:
+    return models_on_disk(folders), streamed_copies() if has_tail else []

@@ -15,12 +15,13 @@ from studio.gui.figures import gigabytes
 from studio.gui.icons import Icon
 from studio.gui.models_page.hub_list import HubList
 from studio.gui.models_page.local_list import LocalList
-from studio.gui.models_page.rows import ModelRow
+from studio.gui.models_page.rows import ModelRow, copy_row
 from studio.gui.models_page.use import use_model
 from studio.gui.page import Command, PageWidget
 from studio.gui.tasks import Control
 from studio.models import hub_place
 from studio.models.on_disk import ModelOnDisk, delete_model
+from studio.models.streamed_copies import StreamedCopy, delete_copy
 from studio.project.model_users import projects_using
 
 
@@ -30,7 +31,7 @@ class ModelsPage(PageWidget):
     def __init__(self, context: Context) -> None:
         super().__init__(context, "Models")
         self.add = Button("Add a folder", icon=Icon.FOLDER)
-        self.local = LocalList(context, self._dress)
+        self.local = LocalList(context, self._dress, tail=self._copy_row)
         self.hub = HubList(context, use_words="Use it")
         self._lay_out()
         self._connect()
@@ -63,7 +64,7 @@ class ModelsPage(PageWidget):
 
     def _say_facts(self) -> None:
         models, resources = self.local.models, self.context.machine.resources
-        total = sum(model.size_bytes for model in models)
+        total = sum(model.size_bytes for model in models) + sum(copy.size_bytes for copy in self.local.copies)
         parts = [f"{len(models)} model{'s' * (len(models) > 1)}, {gigabytes(total)}"] if models else []
         if resources is not None:
             parts.append(f"{gigabytes(resources.disk_free)} free")
@@ -82,6 +83,26 @@ class ModelsPage(PageWidget):
         row.add_button(IconButton(Icon.OPEN, f"Show the folder of {model.title}"), lambda: _show(model.folder))
         if model.kind == "hub":
             row.add_button(IconButton(Icon.TRASH, f"Delete {model.title}"), lambda: self._on_delete(model))
+
+    def _copy_row(self, copy: StreamedCopy) -> ModelRow:
+        row = copy_row(copy)
+        row.add_button(IconButton(Icon.OPEN, f"Show the streamed copy of {copy.name}"), lambda: _show(copy.folder))
+        name = f"Delete the streamed copy of {copy.name}, {copy.kind}"
+        row.add_button(IconButton(Icon.TRASH, name), lambda: self._on_delete_copy(copy))
+        return row
+
+    def _on_delete_copy(self, copy: StreamedCopy) -> None:
+        text = "The model itself stays. The next run that streams it lays its layers out again."
+        size = gigabytes(copy.size_bytes)
+        if confirm(self, f"Delete the streamed copy of {copy.name}?", text, f"Delete {size}", danger=True):
+            self.context.tasks.run(
+                lambda control: delete_copy(copy), on_done=lambda freed: self._on_freed(copy), on_error=self._on_kept
+            )
+
+    def _on_freed(self, copy: StreamedCopy) -> None:
+        text = f"{gigabytes(copy.size_bytes)} are free again."
+        self.context.notify(f"The streamed copy of {copy.name} is deleted.", text, "good")
+        self.local.refresh()
 
     def _on_add(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Choose a model's folder, or one that holds several")

@@ -18,6 +18,7 @@ from studio.gui.theme import tokens
 from studio.models.facts import ModelFacts
 from studio.models.hub_search import FoundModel
 from studio.models.on_disk import ModelOnDisk
+from studio.models.streamed_copies import StreamedCopy
 from studio.planner.rough import least_bytes
 
 _KIND_WORDS = {"starter": ", comes with Tunesmith", "folder": " in your folder", "hub": " from the Hub"}
@@ -105,6 +106,14 @@ def local_facts(model: ModelOnDisk) -> str:
     if model.facts is None:
         return f"{place}. {model.problem}"
     return f"{in_words(model.facts)}; {place}"
+
+
+def copy_row(copy: StreamedCopy) -> ModelRow:
+    """A row for a base that is laid out for streaming."""
+    row = ModelRow(copy.name, f"{gigabytes(copy.size_bytes)} of layers laid out for streaming, {copy.kind}")
+    row.add_badge("Streamed copy")
+    row.setToolTip(str(copy.folder))
+    return row
 
 
 def in_words(facts: ModelFacts) -> str:

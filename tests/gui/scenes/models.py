@@ -11,6 +11,7 @@ from typing import Any
 from studio.gui.models_page.downloads import Progress
 from studio.gui.models_page.page import ModelsPage
 from studio.gui.models_page.picker import ModelPicker
+from studio.models.streamed_copies import copies_dir, sign
 from tests.gui.scenes import Scene, Stage
 from tests.helpers.hub_server import Hub, serve
 
@@ -41,6 +42,11 @@ def _cache(stage: Stage) -> None:
     blobs = cache / "models--Qwen--Qwen3-0.6B" / "blobs"
     blobs.mkdir(parents=True)
     (blobs / "x.tunesmith.part").write_bytes(bytes(2_400_000))
+    copy = copies_dir() / f"{'b' * 24}-frozen-nf4-bfloat16"
+    copy.mkdir(parents=True, exist_ok=True)
+    (copy / "layer-000.bin").write_bytes(bytes(3_200_000))
+    (copy / "store.json").write_text("{}")
+    sign(copy, "HuggingFaceTB/SmolLM2-135M-Instruct")
 
 
 def _write_model(folder: Path) -> None:
