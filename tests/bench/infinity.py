@@ -73,7 +73,8 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
         theirs.append(found)
         for (scheme, clipping), runs in ours.items():
             method = {**streamed(scheme), "clipping": clipping}
-            runs.append(side(folder, options.size, method, steps=options.steps, length=options.length))
+            how = {"steps": options.steps, "length": options.length}
+            runs.append(side(folder, options.size, method, **how))
     sparing = min(found["rss"] for found in [*works.values(), *theirs])
     for (scheme, clipping), runs in ours.items():
         tell(

@@ -1,8 +1,9 @@
 """Streamed training against its own formulas and against training in memory (rows O2 to O8 of PERFORMANCE.md).
 
-Run: `python -m tests.bench.offload [--quick] [--folder DIR]`. Each row prints one JSON line. Folder: on the drive to be
-measured; the bench measures the drive's bandwidth itself, before and in the same run. Row O1 (DeepSpeed ZeRO-Infinity)
-is `python -m tests.bench.infinity`.
+Run: `python -m tests.bench.offload [--size m280] [--schemes CDEFI] [--folder DIR]`. Each row prints one JSON line.
+Folder: on the drive to be measured; the bench measures the drive's bandwidth itself, before and in the same run.
+Arithmetic is in bf16, or in fp32 where the processor only emulates bf16. A model of a billion numbers is not trained in
+memory beside it. Row O1 (DeepSpeed ZeRO-Infinity) is `python -m tests.bench.infinity`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 from studio.data.batches import Batch
 from studio.machine.drive import DriveSpeeds, measure_drive
+from studio.machine.resources import computes_bf16_slowly
 from tests.bench.sides.tokens import token_rows
 
 STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256, "I": 0.0}
@@ -31,36 +33,50 @@ SIZES = {
     "small": (6, 512, 1408, 8, 4, 20000),
     "small2x": (12, 512, 1408, 8, 4, 20000),
     "m280": (20, 1024, 2816, 16, 8, 32000),
+    "m1b": (22, 2048, 5632, 32, 4, 32000),
 }
 LENGTH = 256
+PRECISION = "fp32" if computes_bf16_slowly() else "bf16"
 
 
 def main() -> None:
     """All rows."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a model of 30 million numbers in place of 280")
+    parser.add_argument("--size", default="m280", choices=["small", "m280", "m1b"])
+    parser.add_argument("--schemes", default="".join(STATE_BYTES))
+    parser.add_argument("--length", type=int, default=LENGTH)
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--steps", type=int, default=4)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         speeds = measure_drive(folder)
-        tell("drive", read=speeds.read, write=speeds.write, both=speeds.both, direct=speeds.is_direct)
-        size = "small" if options.quick else "m280"
-        resident = side(folder, size, {"key": "full"}, steps=options.steps)
-        for scheme in "DE" if options.quick else STATE_BYTES:
-            compare(folder, size, scheme, options.steps, speeds, resident)
-        accumulate(folder, size, options.steps)
-        flat(folder, options.steps)
+        tell(
+            "drive",
+            precision=PRECISION,
+            read=speeds.read,
+            write=speeds.write,
+            both=speeds.both,
+            direct=speeds.is_direct,
+        )
+        how = {"steps": options.steps, "length": options.length}
+        resident = side(folder, options.size, {"key": "full"}, **how) if options.size != "m1b" else None
+        for scheme in options.schemes:
+            compare(options.size, scheme, speeds, side(folder, options.size, streamed(scheme), **how), resident)
+        if resident is not None:
+            accumulate(folder, options.size, options.length)
+            flat(folder, options.steps)
 
 
-def compare(folder: Path, size: str, scheme: str, steps: int, speeds: DriveSpeeds, resident: dict[str, Any]) -> None:
+def compare(
+    size: str, scheme: str, speeds: DriveSpeeds, found: dict[str, Any], resident: dict[str, Any] | None
+) -> None:
     """Bytes against the formula, time against the floor, memory against the weights, losses against memory."""
-    found = side(folder, size, streamed(scheme), steps=steps)
+    steps = len(found["losses"])
     numbers, state = found["numbers"], STATE_BYTES[scheme]
     moved = (found["read"] + found["written"]) / steps
     floor = speeds.seconds(found["read"] / steps, found["written"] / steps)
-    seconds, compute = middle(found), middle(resident)
+    seconds = middle(found)
     tell(
         f"O2-O5 {scheme}",
         model=size,
@@ -68,21 +84,28 @@ def compare(folder: Path, size: str, scheme: str, steps: int, speeds: DriveSpeed
         bytes_to_formula=moved / (numbers * (6 + 2 * state)),
         system_to_own_bytes=(found["system_read"] + found["system_written"]) / max(1, moved * steps),
         peak_to_weights=found["peak"] / (2 * numbers),
-        resident_peak_to_weights=resident["peak"] / (2 * numbers),
         step_seconds=seconds,
         drive_floor_seconds=floor,
-        resident_step_seconds=compute,
-        step_to_floor=seconds / max(floor, compute),
         waited_share=found["waited"] / sum(found["seconds"]),
         checkpoint_to_step=statistics.median(found["saving"]) / seconds,
-        loss_gap=max(abs(a - b) for a, b in zip(found["losses"], resident["losses"], strict=True)),
+        **({} if resident is None else _beside(found, resident, seconds, floor)),
     )
 
 
-def accumulate(folder: Path, size: str, steps: int) -> None:
+def _beside(found: dict[str, Any], resident: dict[str, Any], seconds: float, floor: float) -> dict[str, float]:
+    compute = middle(resident)
+    return {
+        "resident_peak_to_weights": resident["peak"] / (2 * found["numbers"]),
+        "resident_step_seconds": compute,
+        "step_to_floor": seconds / max(floor, compute),
+        "loss_gap": max(abs(a - b) for a, b in zip(found["losses"], resident["losses"], strict=True)),
+    }
+
+
+def accumulate(folder: Path, size: str, length: int) -> None:
     """Eight micro-batches read the weights as often as one."""
-    one, eight = (side(folder, size, streamed("D"), steps=2, accumulation=n) for n in (1, 8))
-    tell("O6", eight_to_one_bytes=(eight["read"] + eight["written"]) / (one["read"] + one["written"]), steps=steps)
+    one, eight = (side(folder, size, streamed("D"), steps=2, accumulation=n, length=length // 4) for n in (1, 8))
+    tell("O6", eight_to_one_bytes=(eight["read"] + eight["written"]) / (one["read"] + one["written"]))
 
 
 def flat(folder: Path, steps: int) -> None:
@@ -104,7 +127,7 @@ def side(
     *,
     steps: int,
     accumulation: int = 1,
-    precision: str = "bf16",
+    precision: str = PRECISION,
     length: int = LENGTH,
 ) -> dict[str, Any]:
     """Train in a process of its own, on one thread, and return what it measured."""
