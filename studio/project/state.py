@@ -65,7 +65,8 @@ def summarise(path: Path, *, is_running: bool) -> RunState:
     best = min((event for event in evals if event.loss == event.loss), key=lambda event: event.loss, default=None)
     return RunState(
         status=status_of(last, is_running=is_running),
-        step=steps[-1].step if steps else max((event.step for event in hellos), default=0),
+        # A session that was killed as it began has said where it takes up, which no step that is left may show.
+        step=max(steps[-1].step if steps else 0, hellos[-1].step if hellos else 0),
         total=int(plans[-1].total) if plans else hellos[-1].total_steps if hellos else 0,
         loss=steps[-1].loss if steps else float("nan"),
         first_eval=evals[0].loss if evals else None,

@@ -97,6 +97,27 @@ def test_a_state_sums_up_all_sessions(run: Run) -> None:
     assert (run.state().status, run.state().loss, run.state().is_unfinished) == ("done", 1.5, False)
 
 
+def test_a_session_that_was_killed_as_it_began_is_where_it_took_up(run: Run) -> None:
+    """Its predecessor's last step came after the checkpoint, so nothing is left of it."""
+
+    def a_step(number: int) -> events.Step:
+        return events.Step(
+            step=number,
+            loss=2.0,
+            learning_rate=1e-3,
+            grad_norm=1.0,
+            tokens=9,
+            trained_tokens=9,
+            seconds=1.0,
+            waited=0.0,
+        )
+
+    hello = {"job": "train", "pid": 1, "version": "1"}
+    say(run, events.Hello(**hello, step=0), a_step(1), a_step(2), events.Hello(**hello, step=2), a_step(3), a_step(4))
+    say(run, events.Hello(**hello, step=3))
+    assert run.state().step == 3
+
+
 @pytest.mark.parametrize(
     ("last", "status"),
     [
