@@ -2,8 +2,8 @@
 
 Run: `python -m tests.bench.offload [--size m280] [--schemes CDEFI] [--folder DIR]`. Each row prints one JSON line.
 Folder: on the drive to be measured; the bench measures the drive's bandwidth itself, before and in the same run.
-Arithmetic is in bf16, or in fp32 where the processor only emulates bf16. A model of a billion numbers is not trained in
-memory beside it. Row O1 (DeepSpeed ZeRO-Infinity) is `python -m tests.bench.infinity`.
+With `--precision fp32` weights are read with what is missing to fp32, twice in a step. A model of a billion numbers is
+not trained in memory beside it. Row O1 (DeepSpeed ZeRO-Infinity) is `python -m tests.bench.infinity`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import numpy as np
 
 from studio.data.batches import Batch
 from studio.machine.drive import DriveSpeeds, measure_drive
-from studio.machine.resources import computes_bf16_slowly
 from tests.bench.sides.tokens import token_rows
 
 STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256, "I": 0.0}
@@ -36,7 +35,6 @@ SIZES = {
     "m1b": (22, 2048, 5632, 32, 4, 32000),
 }
 LENGTH = 256
-PRECISION = "fp32" if computes_bf16_slowly() else "bf16"
 
 
 def main() -> None:
@@ -45,6 +43,7 @@ def main() -> None:
     parser.add_argument("--size", default="m280", choices=["small", "m280", "m1b"])
     parser.add_argument("--schemes", default="".join(STATE_BYTES))
     parser.add_argument("--length", type=int, default=LENGTH)
+    parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"])
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--steps", type=int, default=4)
     options = parser.parse_args()
@@ -53,27 +52,34 @@ def main() -> None:
         speeds = measure_drive(folder)
         tell(
             "drive",
-            precision=PRECISION,
             read=speeds.read,
             write=speeds.write,
             both=speeds.both,
             direct=speeds.is_direct,
         )
-        how = {"steps": options.steps, "length": options.length}
+        how = {"steps": options.steps, "length": options.length, "precision": options.precision}
         resident = side(folder, options.size, {"key": "full"}, **how) if options.size != "m1b" else None
         for scheme in options.schemes:
-            compare(options.size, scheme, speeds, side(folder, options.size, streamed(scheme), **how), resident)
+            ours = side(folder, options.size, streamed(scheme), **how)
+            compare(options.size, scheme, speeds, ours, resident, precision=options.precision)
         if resident is not None:
             accumulate(folder, options.size, options.length)
             flat(folder, options.steps)
 
 
 def compare(
-    size: str, scheme: str, speeds: DriveSpeeds, found: dict[str, Any], resident: dict[str, Any] | None
+    size: str,
+    scheme: str,
+    speeds: DriveSpeeds,
+    found: dict[str, Any],
+    resident: dict[str, Any] | None,
+    *,
+    precision: str,
 ) -> None:
     """Bytes against the formula, time against the floor, memory against the weights, losses against memory."""
     steps = len(found["losses"])
     numbers, state = found["numbers"], STATE_BYTES[scheme]
+    exact = 4.0 if precision == "fp32" and state else 0.0  # what is missing to fp32, up and down
     moved = (found["read"] + found["written"]) / steps
     floor = speeds.seconds(found["read"] / steps, found["written"] / steps)
     seconds = middle(found)
@@ -81,7 +87,7 @@ def compare(
         f"O2-O5 {scheme}",
         model=size,
         numbers=numbers,
-        bytes_to_formula=moved / (numbers * (6 + 2 * state)),
+        bytes_to_formula=moved / (numbers * (6 + 2 * state + exact)),
         system_to_own_bytes=(found["system_read"] + found["system_written"]) / max(1, moved * steps),
         peak_to_weights=found["peak"] / (2 * numbers),
         step_seconds=seconds,
@@ -127,7 +133,7 @@ def side(
     *,
     steps: int,
     accumulation: int = 1,
-    precision: str = PRECISION,
+    precision: str = "bf16",
     length: int = LENGTH,
 ) -> dict[str, Any]:
     """Train in a process of its own, on one thread, and return what it measured."""
