@@ -99,22 +99,8 @@ def test_a_state_sums_up_all_sessions(run: Run) -> None:
 
 def test_a_session_that_was_killed_as_it_began_is_where_it_took_up(run: Run) -> None:
     """Its predecessor's last step came after the checkpoint, so nothing is left of it."""
-
-    def a_step(number: int) -> events.Step:
-        return events.Step(
-            step=number,
-            loss=2.0,
-            learning_rate=1e-3,
-            grad_norm=1.0,
-            tokens=9,
-            trained_tokens=9,
-            seconds=1.0,
-            waited=0.0,
-        )
-
-    hello = {"job": "train", "pid": 1, "version": "1"}
-    say(run, events.Hello(**hello, step=0), a_step(1), a_step(2), events.Hello(**hello, step=2), a_step(3), a_step(4))
-    say(run, events.Hello(**hello, step=3))
+    say(run, a_hello(), a_step(1), a_step(2), a_hello(2), a_step(3), a_step(4))
+    say(run, a_hello(3))
     assert run.state().step == 3
 
 
