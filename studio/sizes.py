@@ -18,6 +18,11 @@ def human_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def human_share(share: float, digits: int = 1) -> str:
+    """'17.0 %' of 0.17."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def human_seconds(seconds: float) -> str:
     """'4.2 s', '3 min 05 s', '2 h 10 min'."""
     if seconds < 60:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import UserError
-from studio.sizes import human_bytes
+from studio.sizes import human_bytes, human_share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -137,7 +137,7 @@ def print_statistics(console: Console, figures: Statistics) -> None:
     points = ", ".join(f"{percent}%: {length:,}" for percent, length in figures.percentiles.items())
     console.print(f"A row's {figures.unit}, up to which so many rows are: {points}")
     for limit, share in figures.beyond.items():
-        console.print(f"  longer than {limit:,}: {share:.1%} of the rows")
+        console.print(f"  longer than {limit:,}: {human_share(share)} of the rows")
     _print_histogram(console, figures)
 
 

@@ -17,7 +17,7 @@ from studio.errors import UserError
 from studio.paths import log_dir, resources_dir
 from studio.project.jobs import run_to_result
 from studio.project.runs import Run
-from studio.sizes import human_seconds
+from studio.sizes import human_seconds, human_share
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Score:
     right: float
 
     def __str__(self) -> str:
-        return f"{self.follows:.1%} in the new voice, {self.right:.1%} right"
+        return f"{human_share(self.follows)} in the new voice, {human_share(self.right)} right"
 
 
 class Clock:

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from studio.sizes import human_share
+
 _QUIET_SECONDS = 1.0
 _EVERY_SECONDS = 0.1
 
@@ -33,7 +35,9 @@ class _Line:
         if now - self._begin < _QUIET_SECONDS or now - self._last < _EVERY_SECONDS or not sys.stderr.isatty():
             return
         self._last = now
-        amount = f"{done:,} of {total:,} {self._unit}, {done / total:.0%}" if total else f"{done:,} {self._unit}"
+        amount = f"{done:,} {self._unit}"
+        if total:
+            amount = f"{done:,} of {total:,} {self._unit}, {human_share(done / total, 0)}"
         text = f"{self._what} ... {amount}"
         self._write(text.ljust(self._width))
         self._width = len(text)

@@ -33,8 +33,9 @@ class Exported:
 
     @property
     def can_chat(self) -> bool:
-        """Whether it is a file to talk to by itself."""
-        return self.path.suffix == ".gguf" and not self.path.stem.endswith("-adapter")
+        """Whether it is a file to talk to by itself, whatever its check said."""
+        name = self.path.name.removesuffix(FAILED_MARK).removesuffix(".gguf")
+        return self.path.suffix == ".gguf" and not name.endswith("-adapter")
 
 
 def list_exports(folder: Path) -> list[Exported]:

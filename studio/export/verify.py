@@ -23,6 +23,7 @@ from studio.export.quant_types import QuantType
 from studio.paths import write_text
 from studio.project.jobs import JobProcess, WorkerFailed
 from studio.protocol import events
+from studio.sizes import human_share
 
 Floats = npt.NDArray[np.float32]
 
@@ -87,8 +88,8 @@ class Report:
             return f"Failed. {' '.join(self.problems)}"
         tokens = "same tokens" if self.has_equal_tokens else "other tokens"
         figures = (
-            f"{tokens}, next token equal in {self.agreement:.1%} of {self.positions} places"
-            f" (bound {self.least_agreement:.0%}), divergence {self.mean_kl:.4f} (bound {self.most_kl:g})"
+            f"{tokens}, next token equal in {human_share(self.agreement)} of {self.positions} places"
+            f" (bound {human_share(self.least_agreement, 0)}), divergence {self.mean_kl:.4f} (bound {self.most_kl:g})"
         )
         return f"Passed: {figures}." if self.passed else f"Failed: {figures}. {' '.join(self.problems)}"
 

@@ -12,6 +12,7 @@ from studio.optimizers import OPTIMIZERS
 from studio.planner.forecast import Forecast, forecast, with_method
 from studio.planner.lengths import RowLengths
 from studio.planner.machine import Machine
+from studio.sizes import human_share
 from studio.spec.run_spec import RunSpec
 from studio.spec.values import set_values
 
@@ -168,6 +169,6 @@ def _shorter_rows(spec: RunSpec, rows: RowLengths | None) -> Iterator[Rung]:
     for part in (2, 4):
         shorter = length // part
         if shorter >= _SHORTEST:
-            share = "" if rows is None else f" ({rows.share_beyond(shorter):.1%} of the rows)"
+            share = "" if rows is None else f" ({human_share(rows.share_beyond(shorter))} of the rows)"
             cost = f"What is longer is cut off{share}."
             yield Rung(f"Rows of {shorter:,} tokens at most", cost, 0, (f"train.max_length={shorter}",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studio.errors import Problem
-from studio.sizes import human_bytes
+from studio.sizes import human_bytes, human_share
 from studio.spec.run_spec import RunSpec
 
 LIFE_FILLS = 600
@@ -28,8 +28,8 @@ def wear_problems(spec: RunSpec, written_bytes: float, steps: int, capacity_byte
     if share <= spec.train.drive_wear:
         return []
     message = (
-        f"This run writes {human_bytes(written_bytes * steps)}: {share:.1%} of the life of a drive of "
-        f"{human_bytes(capacity_bytes)}, and train.drive_wear allows {spec.train.drive_wear:.1%}."
+        f"This run writes {human_bytes(written_bytes * steps)}: {human_share(share)} of the life of a drive of "
+        f"{human_bytes(capacity_bytes)}, and train.drive_wear allows {human_share(spec.train.drive_wear)}."
     )
     hint = (
         f"Allow it with train.drive_wear={_allowed(share)}, or take fewer steps, more accumulation, or a method.scheme "
@@ -57,7 +57,7 @@ def streaming_words(read_bytes: int, written_bytes: int, steps: int, share: floa
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
+    return human_share(share) if share >= 0.001 else "less than 0.1 %"
 
 
 def _allowed(share: float) -> float:

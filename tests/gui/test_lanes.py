@@ -24,7 +24,7 @@ def _shown(qtbot: QtBot, waited: float) -> str:
 
 
 def test_waiting_is_a_share_of_the_step(qtbot: QtBot) -> None:
-    assert _shown(qtbot, 0.25) == "25%"
+    assert _shown(qtbot, 0.25) == "25 %"
 
 
 def test_a_run_in_memory_has_no_such_lane(qtbot: QtBot) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.theme import tokens
 from studio.gui.tokens import faded, mixed
+from studio.sizes import human_share
 
 
 class Progress(QWidget):
@@ -28,7 +29,7 @@ class Progress(QWidget):
     def set_share(self, share: float | None) -> None:
         """How far, 0 to 1; None when it is not known."""
         self._share = None if share is None else min(1.0, max(0.0, share))
-        figure = "not known yet" if share is None else f"{self._share:.0%}"
+        figure = "not known yet" if self._share is None else human_share(self._share, 0)
         self.setAccessibleName(f"{self._name}: {figure}".lstrip(": "))
         self.update()
 

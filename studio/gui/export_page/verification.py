@@ -15,6 +15,7 @@ from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import tokens
 from studio.gui.tokens import RADIUS_BOX
+from studio.sizes import human_share
 
 _WHAT_IT_IS = (
     "Each GGUF file is read by llama.cpp and compared with the tuned model on rows it never learned from: the same "
@@ -173,7 +174,7 @@ def claims(report: dict[str, Any]) -> list[QWidget]:
     agreeing = f"{counts} are the tuned model's; {figures.share(least)} at least"
     rows = int(report.get("rows", 0))
     return [
-        _Claim("Same next word", agreeing, f"{agreement:.1%}".replace("%", " %"), is_good=agreement >= least),
+        _Claim("Same next word", agreeing, human_share(agreement), is_good=agreement >= least),
         _Claim("Drift", f"mean KL in nats, {most:g} at most", f"{drift:.4f}", is_good=drift <= most),
         _Claim("Same tokens", "text is cut as the model learned it", "identical" if same else "other", is_good=same),
         _Claim(

@@ -65,7 +65,7 @@ class LanesCard(Card):
         self._show("RAM", memory["ram_all"], figures.gigabytes)
         self._show("Disk read", memory["read"], _rate)
         self._show("Disk written", memory["written"], _rate)
-        self._show(_ONLY_STREAMED, waiting, lambda share: f"{share:.0%}")
+        self._show(_ONLY_STREAMED, waiting, figures.share)
         self._show_waiting(bool(steps["waited"].any()))
 
     def _show_waiting(self, is_streamed: bool) -> None:

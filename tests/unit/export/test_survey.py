@@ -47,8 +47,12 @@ def test_exports_are_listed_newest_first_with_their_reports(tmp_path: Path) -> N
     merged.mkdir()
     (merged / "model.safetensors").write_bytes(b"12345")
     (tmp_path / "other").mkdir()
+    adapters = [tmp_path / f"run-adapter{end}" for end in (".gguf", ".failed-check.gguf")]
+    for adapter in adapters:
+        adapter.write_bytes(b"GGUF")
     found = {exported.path.name: exported for exported in list_exports(tmp_path)}
-    assert set(found) == {good.name, bad.name, merged.name}
+    assert set(found) == {good.name, bad.name, merged.name, *(adapter.name for adapter in adapters)}
+    assert not any(found[adapter.name].can_chat for adapter in adapters) and found[bad.name].can_chat
     assert found[good.name].report == {"passed": True, "agreement": 0.98} and found[good.name].num_bytes == 40
     assert found[good.name].can_chat and not found[good.name].has_failed
     assert found[bad.name].has_failed and found[bad.name].report is None

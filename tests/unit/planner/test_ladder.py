@@ -63,7 +63,7 @@ def test_a_budget_nothing_can_keep_ends() -> None:
 def test_shorter_rows_say_whom_they_cut() -> None:
     rows = RowLengths(100, 500.0, ((0.5, 500), (1.0, 1000)))
     costs = [rung.cost for rung in ladder(spec(), KNOWN, machine(24 * 10**9), rows) if "Rows of" in rung.title]
-    assert costs[0] == "What is longer is cut off (50.0% of the rows)."
+    assert costs[0] == "What is longer is cut off (50.0 % of the rows)."
 
 
 def test_parts_of_a_batch() -> None:
