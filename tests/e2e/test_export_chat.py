@@ -135,6 +135,8 @@ def test_gguf_adapter_on_the_base_answers_as_the_merged_file(base: Path, tmp_pat
     config = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"], **settings)
     tuned = Tuned("tuned", base, "toy", make_adapter(base, tmp_path / "adapter", config))
     adapter_file = _export(tuned, "gguf_adapter", "F16", tmp_path)
+    (forecast,) = gguf_adapter.plan(tuned, tmp_path, "tuned", [])
+    assert forecast.forecast_bytes == pytest.approx(adapter_file.stat().st_size, rel=0.02)
     plain = _export(Tuned("plain", base, "toy", None), "gguf", "F32", tmp_path)
     merged = _export(tuned, "gguf", "F32", tmp_path)
     whole, apart, untuned = (

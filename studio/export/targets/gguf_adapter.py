@@ -15,20 +15,24 @@ from studio.errors import UserError
 from studio.export.converter import converter_folder, load_conversion
 from studio.export.quant_types import QuantType
 from studio.export.target import Output, Target, Watch
-from studio.models.facts import read_json
+from studio.models.facts import read_json, read_safetensors_header
 from studio.project.tuned import Tuned
 
+_ENTRY_BYTES, _ABOUT_BYTES = 68, 400
+"""A tensor's name, shape and place in a GGUF, as llama.cpp's script names them; and what is said of the whole."""
 _WAY_OUT = "Export a GGUF of the whole model (--to gguf) instead."
 
 
 def plan(tuned: Tuned, folder: Path, stem: str, quants: list[QuantType]) -> list[Output]:
-    """One file, half as large as the adapter.
+    """One file in 16 bits.
 
     Raises:
         UserError: what was trained is more than plain low-rank factors.
     """
-    weights = _plain_adapter(tuned)
-    return [Output(folder / f"{stem}-adapter.gguf", (weights / "adapter_model.safetensors").stat().st_size)]
+    header = read_safetensors_header(_plain_adapter(tuned) / "adapter_model.safetensors")
+    numbers = sum(math.prod(tensor["shape"]) for tensor in header.values())
+    size = 2 * numbers + _ENTRY_BYTES * len(header) + _ABOUT_BYTES
+    return [Output(folder / f"{stem}-adapter.gguf", size)]
 
 
 def write(tuned: Tuned, output: Output, watch: Watch, path: Path) -> None:
