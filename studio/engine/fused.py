@@ -58,10 +58,10 @@ class _Added(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         flat, narrow, down, up = ctx.saved_tensors
         (grad,) = grads
-        # Narrow sides first: that way round a product of so unlike sides is several times quicker.
         wide = grad.reshape(-1, grad.shape[-1])
-        back = (up.T @ wide.T).T.mul_(ctx.scaling)
+        back = (wide @ up).mul_(ctx.scaling)
         towards_x = (back @ down).view(ctx.shape) if ctx.needs_input_grad[1] else None
+        # The narrow side first: that way round the product of so unlike sides is several times quicker.
         towards_up = (narrow.T @ wide).mul_(ctx.scaling).T if ctx.needs_input_grad[3] else None
         towards_down = back.T @ flat if ctx.needs_input_grad[2] else None
         return grad, towards_x, towards_down, towards_up, None
