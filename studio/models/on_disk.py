@@ -71,11 +71,8 @@ def delete_model(model: ModelOnDisk) -> int:
     if _is_downloading(root):
         raise UserError(f"{model.title} is being downloaded.", "Pause the download first.")
     freed = folder_bytes(root)
-    doomed = root.with_name(f"{_TRASH}{root.name}")
     try:
-        # Renamed first: a deletion that is cut short leaves no half model behind that looks whole.
-        os.replace(root, doomed)
-        shutil.rmtree(doomed)
+        remove_folder(root)
     except OSError as error:
         raise UserError(f"{model.title} cannot be deleted: {error.strerror}.", f"Look at {root}.") from error
     return freed
@@ -86,6 +83,13 @@ def repository_of(model: ModelOnDisk) -> Path | None:
     root = hub_place.cache_dir() / f"{_PREFIX}{model.source.replace('/', '--')}"
     is_ours = model.kind == "hub" and root.parent == hub_place.cache_dir() and root.is_dir() and not root.is_symlink()
     return root if is_ours else None
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder. Renamed first: a deletion that is cut short leaves nothing half there that looks whole."""
+    doomed = folder.with_name(f"{_TRASH}{folder.name}")
+    os.replace(folder, doomed)
+    shutil.rmtree(doomed)
 
 
 def folder_bytes(folder: Path) -> int:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import UserError
+from studio.models.on_disk import folder_bytes, remove_folder
 from studio.models.store_layout import DESCRIPTION
 from studio.paths import cache_dir, write_text
 
 _ABOUT = "about.json"
-_TRASH = ".deleting-"
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,8 @@ def delete_copy(copy: StreamedCopy) -> int:
     Raises:
         UserError: the system refuses (on Windows, while a run reads it).
     """
-    doomed = copy.folder.with_name(f"{_TRASH}{copy.folder.name}")
     try:
-        os.replace(copy.folder, doomed)
-        shutil.rmtree(doomed)
+        remove_folder(copy.folder)
     except OSError as error:
         raise UserError(
             f"The streamed copy of {copy.name} cannot be deleted: {error.strerror}.",
@@ -75,4 +71,4 @@ def _copy(folder: Path) -> StreamedCopy:
         name = "A model"  # made by an earlier version, or damaged: it can be deleted all the same
     scheme = folder.name.partition("-")[2]
     kind = "4-bit" if "nf4" in scheme else "fp32" if scheme.endswith("exact") else "16-bit"
-    return StreamedCopy(folder, name, kind, sum(path.stat().st_size for path in folder.iterdir()))
+    return StreamedCopy(folder, name, kind, folder_bytes(folder))
