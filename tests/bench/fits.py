@@ -106,9 +106,12 @@ def run(trial: Trial, known: ModelFacts) -> bool:
 
 
 def _train(trial: Trial, known: ModelFacts) -> int:
+    import torch
+
     from studio.engine.out_of_memory import is_out_of_memory
     from studio.engine.probe import Probe, measure
 
+    torch.set_num_threads(1)  # makes the child's own pool, before the threads that load a model find none
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - the process is about to end
     ctypes.CDLL(None).malloc_trim(0)  # what the parent's own steps left free is not to be lived on
     limit = _private_bytes() + trial.cap - PROCESS_BYTES
