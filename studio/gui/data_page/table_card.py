@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.data.store.reading import Ordinals
@@ -26,7 +26,6 @@ _SORTS: dict[Column, SortBy] = {
     Column.TOKENS: "tokens",
     Column.LENGTH: "tokens",
 }
-_TYPING_MS = 30  # with a search of a tenth of a second the rows follow the keys
 
 
 class TableCard(QWidget):
@@ -51,9 +50,6 @@ class TableCard(QWidget):
         self._selecting: Task | None = None
         self._wanted_ordinal: int | None = None
         self.model = RowsModel(context.tasks, self)
-        self._typing = QTimer(self)
-        self._typing.setSingleShot(True)
-        self._typing.setInterval(_TYPING_MS)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
@@ -96,8 +92,7 @@ class TableCard(QWidget):
         return card
 
     def _connect(self) -> None:
-        self._typing.timeout.connect(self._on_typed)
-        self.search.textChanged.connect(lambda _: self._typing.start())
+        self.search.textChanged.connect(self._ask_typed)
         self.search.returnPressed.connect(self.table.setFocus)
         self.filter.clicked.connect(self._open_filters)
         self.columns.clicked.connect(self.columns_wanted)
@@ -117,9 +112,8 @@ class TableCard(QWidget):
         self.filter.setText("Filter" if query.filter == "all" else title)
         self.filter.setChecked(query.filter != "all")
         self.filter.updateGeometry()
-        if self.search.text() != query.search:
+        if self.search.text().strip() != query.search:
             self.search.setText(query.search)
-            self._typing.stop()
         self.select()
 
     def show_filter(self, key: str) -> None:
@@ -183,9 +177,9 @@ class TableCard(QWidget):
         self.model.show_store(feed.store, feed.rows, ordinals)
         self.ordinals = ordinals
         self._say_count(len(ordinals))
-        if self.table.current_row() >= 0 and self.model.ordinal(self.table.current_row()) == chosen and before:
-            return
-        self._choose_again(chosen)
+        if self.table.current_row() < 0 or self.model.ordinal(self.table.current_row()) != chosen or not before:
+            self._choose_again(chosen)
+        self._ask_typed()
 
     def _choose_again(self, ordinal: int | None) -> None:
         """The row that was chosen before, else the first."""
@@ -197,9 +191,13 @@ class TableCard(QWidget):
     def _on_select_failed(self, error: Exception) -> None:
         self._selecting = None
         self._tasks.faulted.emit(error)
+        self._ask_typed()
 
-    def _on_typed(self) -> None:
-        self.ask(Query(self.search.text().strip(), self.query.filter, self.query.sort, self.query.descending))
+    def _ask_typed(self) -> None:
+        """Search at once; while that is under way no more: a search for every key would have to share the processor."""
+        words = self.search.text().strip()
+        if words != self.query.search and self._selecting is None:
+            self.ask(Query(words, self.query.filter, self.query.sort, self.query.descending))
 
     def _on_sort(self, section: int) -> None:
         sort = _SORTS[Column(section)]
@@ -207,7 +205,7 @@ class TableCard(QWidget):
         shown = next(column for column, name in _SORTS.items() if name == sort)
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
         self.table.horizontalHeader().setSortIndicator(shown, order)
-        self.ask(Query(self.query.search, self.query.filter, sort, descending))
+        self.ask(Query(self.search.text().strip(), self.query.filter, sort, descending))
 
     def _on_row(self, row: int) -> None:
         ordinal = self.model.ordinal(row)
