@@ -27,6 +27,7 @@ from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.stream.turns import Turns
 from studio.engine.stream.vertical import MEASURED_TOKENS, Pass, Vertical
 from studio.errors import UserError
+from studio.methods._streamed import HELD_NUMBERS
 from studio.models.store_layout import StoredTensor
 from studio.protocol import events
 from studio.sizes import human_bytes
@@ -217,7 +218,7 @@ class StreamDriver(Driver):
 
         self._vertical.descend(loop, under_way, at, then=then, train=True, each=gather)
         gradients = sums or {name: _grad(p) for name, p in blocks.parameters(at).items()}
-        self._norms.update({name: _norm(gradient) for name, gradient in gradients.items()})
+        self._norms.update({name: self._norm_of(gradient) for name, gradient in gradients.items()})
         if self._clip.waits:
             assert self._spill is not None
             self._spill.keep(at, gradients)
@@ -305,6 +306,13 @@ class StreamDriver(Driver):
         gradient = partial(_part, {end.name: end.parameter.grad})
         self._learner.learn(Lesson(end.at, weights, gradient, self._groups, scale, keep=end.keep))
         end.parameter.grad = None
+
+    def _norm_of(self, gradient: torch.Tensor) -> torch.Tensor:
+        """`_norm`, where torch would first make an fp32 copy in fresh memory: not of a matrix of usual size."""
+        if gradient.dtype == torch.float32 or self._device.type != "cpu" or gradient.numel() > HELD_NUMBERS:
+            return _norm(gradient)
+        flat = gradient.reshape(-1)
+        return _norm(self.parts.scheme.scratch.take("norm", flat).copy_(flat))
 
     def _is_exact(self, loop: Loop) -> bool:
         return loop.train.precision == "fp32"

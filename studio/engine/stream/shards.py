@@ -33,8 +33,10 @@ class FrozenScheme(Scheme):
     key = "frozen"
     parts = ()
 
-    def master(self, weights: torch.Tensor, record: dict[str, torch.Tensor]) -> torch.Tensor:
-        return widened(weights)
+    def master(
+        self, weights: torch.Tensor, record: dict[str, torch.Tensor], out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return widened(weights, out)
 
     def split(
         self,
