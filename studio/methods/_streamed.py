@@ -18,8 +18,10 @@ class CachedParams(MethodParams):
     cache_gb: float | None = setting(
         None,
         title="Streamed layers in RAM",
-        help="Layers that stay in memory are not read again: each gigabyte saves two of reading a step, four where they"
-        " are trained. Empty takes what is spare, with a quarter of the free memory left alone; 0 takes nothing.",
+        help="Layers that stay in memory are not read again: each gigabyte saves two of reading a step. Where they are"
+        " trained and all of them fit, their optimizer state follows, one gigabyte saved for each; what changes is"
+        " written to the drive in each step all the same, so a killed run goes on at the exact step. Empty takes what"
+        " is spare, with a quarter of the free memory left alone; 0 takes nothing.",
         unit="GB",
         ge=0,
         advanced=True,

@@ -202,6 +202,46 @@ def test_accumulation_reads_weights_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert written8 == written and read8 == pytest.approx(read, rel=0.05)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_state_in_memory_changes_nothing_but_what_is_read(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for all, a step reads the ends' weights alone and writes what it would; one goes on from the drive."""
+    from studio.engine.stream.driver import StreamDriver
+
+    steps: dict[str, list[tuple[int, int]]] = {}
+    before = StreamDriver.before_step
+
+    def noted(driver: StreamDriver, number: int, rows: Any) -> None:
+        counts = driver.store.traffic.counts
+        steps.setdefault(driver.store.folder.parent.name, []).append((counts.read, counts.written))
+        before(driver, number, rows)
+
+    monkeypatch.setattr(StreamDriver, "before_step", noted)
+    settings = {"steps": 6, "eval_every": 6, "precision": precision, "samples": 0}
+    runs = {
+        name: make_run(tmp_path, method=_streamed("E", "previous", cache_gb=room), name=name, **settings)
+        for name, room in (("drive", 0), ("held", 1), ("paused", 1))
+    }
+    expected = losses(train_here(runs["drive"]))
+    assert losses(train_here(runs["held"])) == expected
+    first: list[events.Event] = []
+
+    def poll() -> list[commands.Command]:
+        return [commands.Pause()] if len(losses(first)) == 4 else []
+
+    train(runs["paused"], first.append, poll, resume=False)
+    assert losses(first) + losses(train_here(runs["paused"], resume=True)) == expected
+    for run in (runs["held"], runs["paused"]):
+        assert_same_result(runs["drive"], run)
+    (read, written), (later, more) = (
+        (b[0] - a[0], b[1] - a[1]) for a, b in (steps[name][3:5] for name in ("drive", "held"))
+    )
+    assert more == written > 0
+    units = read_layout(runs["held"].folder / "store").units
+    assert later == sum(unit.weight_bytes for unit in units if not unit.name.startswith("layer")) < 0.2 * read
+
+
 def test_a_store_of_another_model_is_refused(tmp_path: Path) -> None:
     run, _ = _untied(tmp_path, steps=2)
     description = run.folder / "store" / DESCRIPTION

@@ -131,7 +131,8 @@ def test_cached_weights_are_given_back_when_memory_gets_scarce(tmp_path: Path, m
 
     def take(driver: StreamDriver, number: int, rows: Any) -> None:
         before(driver, number, rows)
-        seen.append((len(driver.store.cached), driver.store.pool.held_bytes))
+        store = driver.store
+        seen.append((len(store.cached), len(store.cached_records), store.pool.held_bytes))
         if number == 3:
             spare[0] = 0
 
@@ -139,9 +140,10 @@ def test_cached_weights_are_given_back_when_memory_gets_scarce(tmp_path: Path, m
     monkeypatch.setattr(StreamDriver, "before_step", take)
     assert losses(train_here(scarce)) == losses(expected)
     assert_same_result(without, scarce)
-    layers = seen[0][0]
-    assert [count for count, _ in seen] == [layers] * 3 + [0] * 3 and layers > 1
-    assert seen[-1][1] < seen[2][1]
+    layers, tiles, _ = seen[0]
+    assert [count for count, _, _ in seen] == [layers] * 3 + [0] * 3 and layers > 1
+    assert [count for _, count, _ in seen] == [tiles] * 3 + [0] * 3 and tiles > layers
+    assert seen[-1][2] < seen[2][2]
 
 
 @pytest.mark.slow

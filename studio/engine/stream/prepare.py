@@ -175,8 +175,12 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers
     slots = [0] * len(layout.units)
     if base.resume is not None:
         slots = open_stored(base.resume).slots
-    cached = cached_layers(layout, spare_bytes(cache_bytes), layers)
-    return Store(folder, layout, slots, cached=cached, pinned=base.device.type == "cuda")
+    room = spare_bytes(cache_bytes)
+    cached = cached_layers(layout, room, layers)
+    room -= sum(layout.units[at].weight_bytes for at in cached)
+    records = cached_records(layout, room) if len(cached) == layers else set()
+    pinned = base.device.type == "cuda"
+    return Store(folder, layout, slots, cached=cached, cached_records=records, pinned=pinned)
 
 
 def spare_bytes(wanted: int | None) -> int:
@@ -197,6 +201,18 @@ def cached_layers(layout: Layout, room: int, layers: int) -> set[int]:
         if room < 0:
             break
         chosen.add(at)
+    return chosen
+
+
+def cached_records(layout: Layout, room: int) -> set[tuple[int, int]]:
+    """(unit, first number) of the tiles whose state stays in memory, where all weights do already."""
+    chosen: set[tuple[int, int]] = set()
+    for at, unit in reversed(list(enumerate(layout.units)) if layout.parts else []):
+        for first, end in layout.tiles(unit):
+            room -= layout.record_bytes(end - first)
+            if room < 0:
+                return chosen
+            chosen.add((at, first))
     return chosen
 
 

@@ -7,6 +7,7 @@ it down to the drive and tells which slots are new; the checkpoint that says so 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -35,16 +36,26 @@ class Store:
         layout: as read from it.
         slots: of each unit, the slot that holds what the newest checkpoint means.
         cached: the numbers of the units whose weights stay in memory.
+        cached_records: (unit, first number) of the tiles whose records stay there as well. They are written all the
+            same, since the store is the checkpoint; it is their reading that is saved.
         pinned: whether buffers are registered with the card.
         shared: whether it is only read, by as many as like to.
 
     Attributes:
-        cached: see above; fewer than at first once memory has become scarce.
+        cached, cached_records: see above; fewer than at first once memory has become scarce.
         is_direct: whether the page cache is passed by.
     """
 
     def __init__(
-        self, folder: Path, layout: Layout, slots: list[int], *, cached: set[int], pinned: bool, shared: bool = False
+        self,
+        folder: Path,
+        layout: Layout,
+        slots: list[int],
+        *,
+        cached: set[int],
+        cached_records: set[tuple[int, int]] | None = None,
+        pinned: bool,
+        shared: bool = False,
     ) -> None:
         self.folder, self.layout = folder, layout
         self.pool, self.traffic = BufferPool(pinned=pinned), Traffic()
@@ -53,9 +64,10 @@ class Store:
         self._files = [DriveFile(unit_path(folder, unit)) for unit in layout.units]
         self.is_direct = all(file.is_direct for file in self._files)
         self._committed, self._working = list(slots), list(slots)
-        self.cached = set(cached)
+        self.cached, self.cached_records = set(cached), set(cached_records or ())
         self._least_spare = int(_spare_bytes() * _LEAST_SPARE)
         self._kept: dict[int, Buffer] = {}
+        self._kept_records: dict[tuple[int, int], Buffer] = {}
         self._writing: set[int] = set()
 
     def read_weights(self, at: int) -> Reading:
@@ -88,11 +100,17 @@ class Store:
         if not layout.parts:
             return None
         self._await_writing(at)
-        places, end = [], 0
+        places, kept, end = [], [], 0
         for first, last in layout.tiles(unit):
             start, end = end, end + layout.part_bytes(layout.parts[0], last - first)
-            places.append((self._base(at) + layout.record_offset(unit, first), start, end))
-        return self.traffic.read(self._files[at], self.pool.take(end), places)
+            if (at, first) in self._kept_records:
+                kept.append((self._kept_records[at, first], start, end))
+            else:
+                places.append((self._base(at) + layout.record_offset(unit, first), start, end))
+        buffer = self.pool.take(end)
+        for record, start, end in kept:
+            buffer.bytes[start:end].copy_(record.bytes[: end - start])
+        return self.traffic.read(self._files[at], buffer, places)
 
     def read_span(self, at: int, first: int, end: int, *, rest: bool) -> tuple[Reading, Reading | None]:
         """Begin to read the weights of a tile, and with `rest` what is missing to fp32."""
@@ -135,7 +153,10 @@ class Store:
         self._working[at] = 1 - self._committed[at]
 
     def read_record(self, at: int, first: int, end: int) -> Reading:
-        """Begin to read the record of a tile."""
+        """Begin to read the record of a tile; one that stays in memory is handed over."""
+        kept = self._kept_records.pop((at, first), None)
+        if kept is not None:
+            return Reading(kept)
         size = self.layout.record_bytes(end - first)
         offset = self._base(at) + self.layout.record_offset(self.layout.units[at], first)
         return self.traffic.read(self._files[at], self.pool.take(size), [(offset, 0, size)])
@@ -150,9 +171,10 @@ class Store:
         return views
 
     def write_record(self, at: int, first: int, buffer: Buffer) -> None:
-        """Begin to write a record; the buffer goes back to the pool by itself."""
+        """Begin to write a record; the buffer goes back to the pool by itself, or stays as the tile's record."""
         offset = self._target(at) + self.layout.record_offset(self.layout.units[at], first)
-        self.traffic.write(self._files[at], buffer, offset, 0, len(buffer.memory), lambda: self.pool.give(buffer))
+        wrote = partial(self._wrote_record, (at, first), buffer)
+        self.traffic.write(self._files[at], buffer, offset, 0, len(buffer.memory), wrote)
 
     def write_weights(self, at: int, buffer: Buffer) -> None:
         """Begin to write a unit's weights, after all its records: from now on it is read from the new slot."""
@@ -188,6 +210,15 @@ class Store:
     def _wrote(self, at: int, buffer: Buffer) -> None:
         self._writing.discard(at)
         self.release(at, buffer)
+
+    def _wrote_record(self, tile: tuple[int, int], buffer: Buffer) -> None:
+        if tile in self.cached_records and _spare_bytes() < self._least_spare:
+            self.cached_records.discard(tile)
+            self.pool.drop(buffer)
+        elif tile in self.cached_records:
+            self._kept_records[tile] = buffer
+        else:
+            self.pool.give(buffer)
 
     def _await_writing(self, at: int) -> None:
         """What is still under way to the drive cannot be read back yet."""
