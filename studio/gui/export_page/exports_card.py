@@ -12,6 +12,7 @@ from studio.export.exports import Exported
 from studio.gui import figures
 from studio.gui.controls import Card, RowDelegate, States, Table, Text
 from studio.gui.theme import font, tokens
+from studio.sizes import human_share
 
 Index = QModelIndex | QPersistentModelIndex
 _HEADS = ("File", "Size", "Check", "When")
@@ -74,7 +75,7 @@ def verdict(file: Exported) -> str:
         return "Failed"
     if file.report is None:
         return "not checked"
-    return f"Passed, {figures.share(float(file.report.get('agreement', 0)))}"
+    return f"Passed, {human_share(float(file.report.get('agreement', 0)))}"
 
 
 class ExportsCard(Card):
@@ -97,7 +98,9 @@ class ExportsCard(Card):
             head.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             self.table.setColumnWidth(column, width)
         self.states = States()
-        self.states.add("empty", Text("Nothing yet. What you export is listed here with its check.", "small", "text3"))
+        nothing = Text("Nothing yet. What you export is listed here with its check.", "small", "text3")
+        nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.states.add("empty", nothing)
         self.states.add("full", self.table)
         self.body.addWidget(self.states, 1)
         self.table.selectionModel().currentRowChanged.connect(self._on_current)

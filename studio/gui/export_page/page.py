@@ -26,12 +26,14 @@ from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.sources import Source, Stop, find_sources
 from studio.gui.tasks import Control, Task
+from studio.gui.theme import theme
 from studio.project.jobs import WorkerFailed
 from studio.project.runs import Run
 from studio.project.state import RunState
 from studio.project.tuned import find_tuned
 
 _SIDE_NARROW, _SIDE_WIDTH, _SIDE_WIDE = 296, 332, 400
+_PLAIN, _BELOW, _ANY_HEIGHT = 132, 172, 16_777_215  # the last is Qt's QWIDGETSIZE_MAX, which PySide does not name
 _NARROW_BELOW, _WIDE_FROM, _LOW_BELOW, _TALL_FROM = 1100, 1600, 740, 1000
 
 
@@ -107,8 +109,8 @@ class ExportPage(PageWidget):
         left.addWidget(self.disk)
         self.below.add("exports", self.exports)
         self.below.add("progress", self.progress)
-        self.below.setFixedHeight(172)
-        left.addWidget(self.below)
+        self.below.setMinimumHeight(_BELOW)
+        left.addWidget(self.below, 2)
         row.addLayout(left, 1)
         row.addWidget(self.verification)
         self.checks.setChecked(True)
@@ -264,6 +266,9 @@ class ExportPage(PageWidget):
     def _on_target(self, key: str) -> None:
         target = TARGETS.get(key)
         self.kinds.show_state("types" if target.is_verified else "plain")
+        # The room goes to what has rows: the types, or where there are none to choose from, what was exported.
+        self.kinds.setMaximumHeight(_ANY_HEIGHT if target.is_verified else round(_PLAIN * theme().scale))
+        self.below.setMaximumHeight(_BELOW if target.is_verified else _ANY_HEIGHT)
         foot = self.types_foot if target.is_verified else self.plain_foot
         foot.addWidget(self.checks)  # it is one box, wherever the target's choices are
         self.checks.setVisible(target.is_verified or target.needs_base)
@@ -327,7 +332,7 @@ class ExportPage(PageWidget):
         self.run.changed.connect(self._on_progress)
         self.run.ended.connect(self._on_ended)
         self.types.lock(True)
-        self.verification.show_busy("after the files are written")
+        self.verification.show_busy("After the files are written")
         self._on_progress()
         self._refresh()
         self.progress.cancel.setFocus()
@@ -367,12 +372,13 @@ class ExportPage(PageWidget):
             self.context.tasks.faulted.emit(error)
         else:
             failed = [file for file in files if file["report"] and not file["report"]["passed"]]
-            words = f"{len(files)} {'file is' if len(files) == 1 else 'files are'} exported"
+            words, made = "The export is done", [Path(file["path"]).name for file in files]
+            what = made[0] if len(made) == 1 else f"{len(made)} files"
             action = ("Open folder", lambda: show_folder(Path(files[0]["path"]).parent))
             if failed:
-                self.context.notify(f"{words}, {len(failed)} failed the check", "", "warn", action)
+                self.context.notify(f"{words}, {len(failed)} failed the check", what, "warn", action)
             else:
-                self.context.notify(words, "", "good", action)
+                self.context.notify(words, what, "good", action)
 
     # What was exported
 
@@ -401,8 +407,7 @@ class ExportPage(PageWidget):
         self.below.show_state("progress" if self.run is not None else "exports")
         self._show_need()
         parts = self._parts()
-        count = f"{len(parts)} {'file' if len(parts) == 1 else 'files'}" if parts else ""
-        self.start.setText(f"Export {count}".strip())
+        self.start.setText(self._verb(len(parts)))
         exported = self.verification.exported
         is_new = exported is not None and exported.can_chat and exported.path.name == self._made
         self.start.set_role("secondary" if is_new else "primary")
@@ -414,6 +419,14 @@ class ExportPage(PageWidget):
         for chooser in choosers:
             chooser.setEnabled(self.run is None)
         self.facts.say(self._facts() if has_run else "")
+
+    def _verb(self, parts: int) -> str:
+        """'Export 2 files', 'Export the merged model'."""
+        target = TARGETS.get(self.targets.chosen_key())
+        if not target.is_verified:
+            title = target.title
+            return f"Export the {title if title[:2].isupper() else title[:1].lower() + title[1:]}"
+        return f"Export {parts} {'file' if parts == 1 else 'files'}" if parts else "Export"
 
     def _reason(self, parts: list[tuple[str, int]]) -> str:
         if self.run is not None:

@@ -115,7 +115,7 @@ class VerificationCard(Card):
     def show_busy(self, words: str) -> None:
         """An export is on its way."""
         self._begin(None, "Waiting")
-        self.file.say(words)
+        self._say_file(words)
         self._scroll.column.addWidget(Text(_WHAT_IT_IS, "small", "text2", wrap=True))
         self._scroll.column.addStretch(1)
 
@@ -123,7 +123,7 @@ class VerificationCard(Card):
         """What is known of a file."""
         report = exported.report
         self._begin(exported, "")
-        self.file.say(f"{exported.path.name}, {figures.gigabytes(exported.num_bytes)}")
+        self._say_file(f"{exported.path.name}, {figures.gigabytes(exported.num_bytes)}")
         if report is None:
             self.badge.say("Not checked", "neutral")
             is_file = exported.path.suffix == ".gguf"
@@ -135,11 +135,15 @@ class VerificationCard(Card):
             self._add_claims(report)
         self._scroll.column.addStretch(1)
 
+    def _say_file(self, words: str) -> None:
+        self.file.say(words)
+        self.file.setVisible(bool(words))
+
     def _begin(self, exported: Exported | None, badge: str) -> None:
         self.exported = exported
         self.badge.say(badge, "neutral")
         self.badge.setVisible(bool(badge) or exported is not None)
-        self.file.say("")
+        self._say_file("")
         self.chat.setVisible(exported is not None and exported.can_chat)
         self.folder.setVisible(exported is not None)
         while (item := self._scroll.column.takeAt(0)) is not None:

@@ -54,9 +54,10 @@ def _busy(stage: Stage) -> None:
     first = FileState(Path("support-tone-Q8_0.gguf"), 4_280_000_000, tensors, 207, 2_650_000_000, tensors[207][0])
     first.phase = "writing"
     first.started = time.monotonic() - 18
+    run.phase = f"Writing {first.path.name}"
     run.files = [first, FileState(Path("support-tone-Q4_K_M.gguf"), 2_500_000_000)]
     page.run = run
-    page.verification.show_busy("after the files are written")
+    page.verification.show_busy("After the files are written")
     page._on_progress()
     page._refresh()
 
