@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 from studio.gui.context import Context
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box, focus_ring
 from studio.gui.icons import Icon, paint_icon
+from studio.gui.naming import model_name
 from studio.gui.page import PAGES, Page
 from studio.gui.shortcuts import key_text
 from studio.gui.theme import font, theme, tokens
@@ -226,7 +227,7 @@ class Rail(QWidget):
         if session.project is None or session.spec is None:
             self.switcher.say("No project", "Make or open one")
             return
-        model = session.spec.model.source.replace("\\", "/").rstrip("/").rpartition("/")[2] or "no model"
+        model = model_name(session.spec.model.source)
         count = len(session.runs)
         self.switcher.say(session.project.name, f"{model} · {count} run{'' if count == 1 else 's'}")
 

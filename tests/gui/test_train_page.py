@@ -69,7 +69,7 @@ def test_nothing_trained_yet_leads_to_the_method(qtbot: QtBot, window: Window, s
 def test_a_finished_run_is_shown_in_full(qtbot: QtBot, window: Window, trained_project: Project) -> None:
     page = shown(qtbot, window, trained_project, "full")
     assert page.view is not None and page.watch is not None
-    assert page.title.text() == "LoRA, run 1" and page.facts.text().startswith("starter · started")
+    assert page.title.text() == "LoRA, run 1" and page.facts.text().startswith("Starter · started")
     assert page.buttons["chat"].isVisible() and not page.buttons["pause"].isVisible()
     assert page.watch.verdict().word == "Done." and page.watch.curves.step == 12
     assert page.view.memory.title.text() == "Memory (RAM)"

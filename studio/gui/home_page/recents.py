@@ -16,6 +16,7 @@ from studio.gui.controls.buttons import ButtonRole
 from studio.gui.controls.painting import KeyboardFocus, antialiased, fill_box, focus_ring
 from studio.gui.controls.surfaces import BadgeTone, badge_colours
 from studio.gui.icons import Icon, paint_icon
+from studio.gui.naming import model_name
 from studio.gui.tasks import Control, Task
 from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import LIST_ROW_HEIGHT, RADIUS_BADGE, RADIUS_CONTROL
@@ -59,7 +60,7 @@ class _Row(KeyboardFocus, QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         badge, _ = self._badge()
-        self.setAccessibleName(f"{self.text()}, {entry.overview.model}, {badge}")
+        self.setAccessibleName(f"{self.text()}, {model_name(entry.overview.model)}, {badge}")
         self.setToolTip(str(entry.recent.folder))
 
     def sizeHint(self) -> QSize:
@@ -82,9 +83,10 @@ class _Row(KeyboardFocus, QAbstractButton):
             focus_ring(painter, rect.adjusted(0, 2, 0, -2), RADIUS_CONTROL)
         at = columns(rect.width())
         self._write(painter, 8, 12, at[1] - 20, self.text(), "item")
-        self._write(
-            painter, 8, 31, at[1] - 20, look.problem or look.model, "small", "warn" if look.problem else "text2"
-        )
+        if look.problem:
+            self._write(painter, 8, 31, at[3] - 20, look.problem, "small", "warn")
+        else:
+            self._write(painter, 8, 31, at[1] - 20, model_name(look.model), "small", "text2")
         if look.number:
             title = METHODS.get(look.method).title if look.method in METHODS.all() else look.method
             self._write(painter, at[1], 21, at[2] - at[1] - 12, f"{title}, run {look.number}", "body", "text2")
@@ -257,7 +259,7 @@ class Recents(Card):
     def _ask_about(self, entry: Entry) -> None:
         """A project that has gone: where is it now, or is it to be forgotten?"""
         folder, session = entry.recent.folder, self._context.session
-        text = f"It was {folder}. It was moved or deleted, or its drive is not connected."
+        text = f"It was in {folder.parent}. It was moved or deleted, or its drive is not connected."
         answers: list[tuple[str, ButtonRole]] = [
             ("Cancel", "quiet"),
             ("Remove from the list", "secondary"),

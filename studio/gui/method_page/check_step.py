@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -15,12 +13,12 @@ from studio.gui.figures import UNKNOWN, count, duration, gigabytes, rate
 from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.method_page.layouts import clear
 from studio.gui.method_page.plan import PlanColumn
+from studio.gui.naming import model_words
 from studio.methods import METHODS
 from studio.optimizers import OPTIMIZERS
 from studio.planner.forecast import Forecast
 from studio.spec.check import resolve
 from studio.spec.goals import GOALS
-from studio.spec.places import STARTER
 from studio.spec.run_spec import RunSpec
 
 
@@ -113,13 +111,6 @@ def summary_lines(spec: RunSpec, forecast: Forecast | None, num_rows: int | None
         ("Time", _time(forecast)),
         ("Disk", gigabytes(forecast.disk_bytes) if forecast else UNKNOWN),
     ]
-
-
-def model_words(source: str) -> str:
-    """What a person calls a model: a folder by its name."""
-    if source == STARTER:
-        return "Starter"
-    return Path(source).name if Path(source).is_absolute() else source or "none"
 
 
 def _time(forecast: Forecast | None) -> str:

@@ -39,7 +39,7 @@ class DataStep(QWidget):
         self._path = ""
         self.name = Elided("", "heading")
         self.place = Text("", "small", "text2", wrap=True)
-        self.pick = Button("Choose another file", icon=Icon.FILE_IN)
+        self.pick = Button("Choose another file…", icon=Icon.FILE_IN)
         self.look = Button("Look at the rows", "quiet", icon=Icon.EYE)
         self.card = Card("What is learned", spacing=2)
         self.form: SpecForm | None = None
@@ -57,7 +57,7 @@ class DataStep(QWidget):
         path = Path(placed.data.path)
         has_path = bool(session.spec.data.path.strip())
         self.name.say(path.name if has_path else "No rows yet")
-        self.pick.setText("Choose another file" if has_path else "Choose a file")
+        self.pick.setText("Choose another file…" if has_path else "Choose a file…")
         if self._path != str(path):
             self._path, self._size = str(path), None
             self._context.tasks.run(_size_of, path, on_done=self._on_size)

@@ -11,10 +11,10 @@ from studio.gui.controls import Badge, Banner, Button, Card, Elided, Progress, T
 from studio.gui.figures import count, gigabytes, short_count
 from studio.gui.forms import SpecForm
 from studio.gui.icons import Icon
-from studio.gui.method_page.check_step import model_words
 from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.method_page.layouts import clear
 from studio.gui.models_page.downloads import downloads_of
+from studio.gui.naming import model_words
 from studio.models.facts import ModelFacts
 from studio.spec.places import STARTER, model_path
 
@@ -34,7 +34,7 @@ class ModelStep(QWidget):
         self._downloads = downloads_of(context)
         self.name = Elided("", "heading")
         self.place = Text("", "small", "text2", wrap=True)
-        self.pick = Button("Choose another model", icon=Icon.MODEL)
+        self.pick = Button("Choose another model…", icon=Icon.MODEL)
         self.manage = Button("All models", "quiet")
         self.get = Button("Download now", "secondary", icon=Icon.DOWNLOAD)
         self.bar = Progress(name="Download")
@@ -54,7 +54,7 @@ class ModelStep(QWidget):
             return
         source = session.spec.model.source
         self.name.say(model_words(source))
-        self.pick.setText("Choose another model" if source.strip() else "Choose a model")
+        self.pick.setText("Choose another model…" if source.strip() else "Choose a model…")
         self._show_facts(self._forecasts.facts)
         self._show_problems(problems)
         # Where the way ends here, this is what to press.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from studio.gui.context import Context
+from studio.gui.naming import model_name
 from studio.gui.playground_page.chat import BASE, TUNED, Chat
 from studio.gui.sources import Source, Stop, base_arguments
 
@@ -89,7 +89,7 @@ class Models:
     def base_name(self) -> str:
         """What the untuned model is called."""
         spec = self.context.session.spec
-        return Path(spec.model.source).name if spec is not None else ""
+        return model_name(spec.model.source) if spec is not None else ""
 
     @property
     def num_bytes(self) -> int:

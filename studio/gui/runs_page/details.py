@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout
 from studio.gui import figures
 from studio.gui.controls import Badge, Button, Card, Elided, Hairline, IconButton, ScrollColumn, Text, TextBox
 from studio.gui.icons import Icon
+from studio.gui.naming import model_name
 from studio.gui.runs_page.library import Entry
 from studio.gui.runs_page.model import state_words
 from studio.gui.train_page.clamped import Clamped
@@ -77,7 +78,7 @@ class Details(Card):
             self._button(key, words, icon)
         column.addLayout(self._grid)
         foot = QHBoxLayout()
-        foot.addWidget(self._button("pack", "Save as project file", Icon.ARCHIVE, quiet=True))
+        foot.addWidget(self._button("pack", "Save as project file…", Icon.ARCHIVE, quiet=True))
         foot.addStretch(1)
         for key, name, icon in (("folder", "Show its folder", Icon.OPEN), ("delete", "Delete this run", Icon.TRASH)):
             button = IconButton(icon, name)
@@ -107,7 +108,8 @@ class Details(Card):
         self._title.say(f"Run {entry.facts.number}" if entry.facts.number else entry.run.name)
         words, tone = ("Best so far", "good") if is_best else state_words(entry)
         self._badge.say(words, tone)  # type: ignore[arg-type]
-        self._subtitle.say(f"{entry.facts.method} on {entry.facts.model}" if entry.facts.spec else entry.run.name)
+        what = f"{entry.facts.method} on {model_name(entry.facts.model)}"
+        self._subtitle.say(what if entry.facts.spec else entry.run.name)
         self._fill(entry)
         has_notes = entry.digest is not None
         self.notes.setEnabled(has_notes)

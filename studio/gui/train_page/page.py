@@ -14,6 +14,7 @@ from studio.gui import figures
 from studio.gui.context import Context
 from studio.gui.controls import Badge, BusyState, EmptyState, ErrorState, ScrollColumn, States
 from studio.gui.icons import Icon
+from studio.gui.naming import model_name
 from studio.gui.page import Command, PageWidget
 from studio.gui.tasks import Control
 from studio.gui.train_page.failed_card import FailedCard, WayOut
@@ -299,16 +300,16 @@ class TrainPage(PageWidget):
         kept, steering = max(watch.folder.checkpoints, default=0), self.steering
         change = WayOut(
             "Change its settings",
-            "They become the draft; this run stays as it is",
+            "They become the draft; this run stays as it is.",
             "Change settings",
             steering.take_settings,
         )
         if kept:
             title = f"Go on from step {figures.count(kept)}"
-            resume = WayOut(title, "Exactly as if nothing had happened", "Resume", steering.resume, Icon.PLAY)
+            resume = WayOut(title, "Exactly as if nothing had happened.", "Resume", steering.resume, Icon.PLAY)
         else:
             resume = WayOut(
-                "Try again", "The same settings, from the start", "Start again", steering.resume, Icon.AGAIN
+                "Try again", "The same settings, from the start.", "Start again", steering.resume, Icon.AGAIN
             )
         is_theirs = isinstance(watch.curves.end, events.Failed) and watch.curves.end.kind == "user"
         return [change, resume] if is_theirs else [resume, change]
@@ -413,13 +414,14 @@ class TrainPage(PageWidget):
 
 def _facts_line(watch: RunWatch, *, is_short: bool) -> str:
     curves, spec = watch.curves, watch.facts.spec
-    parts = [watch.facts.model, f"started {figures.when(watch.curves.started)}" if watch.curves.started else ""]
+    model = model_name(watch.facts.model) if watch.facts.model else ""
+    parts = [model, f"started {figures.when(watch.curves.started)}" if watch.curves.started else ""]
     if is_short:
         return " · ".join(filter(None, parts))
     parts.append(epoch_words(curves, spec) if watch.status == "running" else "")
     saved = max(curves.checkpoints.values(), default=0.0)
     if saved and watch.status == "running":
-        age = time.time() - saved
+        age = round(time.time() - saved)
         parts.append("saved just now" if age < 5 else f"saved {figures.duration(age)} ago")
     elif watch.folder.checkpoints:
         parts.append(f"step {figures.count(max(watch.folder.checkpoints))} saved")
