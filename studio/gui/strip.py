@@ -196,9 +196,16 @@ class Strip(QWidget):
             used = gpu.total_bytes - gpu.free_bytes
             name = gpu.name.removeprefix("NVIDIA ").removeprefix("GeForce ")
             self._card.say(figures.of_gigabytes(used, gpu.total_bytes), used / gpu.total_bytes, name)
+            self._card.setToolTip(f"In use: {_of_gib(used, gpu.total_bytes)}")
         used = now.ram_total - now.ram_free
         self._ram.say(figures.of_gigabytes(used, now.ram_total), used / now.ram_total)
+        self._ram.setToolTip(f"In use: {_of_gib(used, now.ram_total)}")
         self._disk.say(f"{figures.plain_gigabytes(now.disk_free)} GB free", 1 - now.disk_free / now.disk_total)
+        self._disk.setToolTip(f"Free: {_of_gib(now.disk_free, now.disk_total)}")
 
     def _on_preferences(self) -> None:
         self._offline.setVisible(self._context.preferences.offline)
+
+
+def _of_gib(part: float, whole: float) -> str:
+    return f"{part / 2**30:.1f} of {whole / 2**30:.1f} GiB"

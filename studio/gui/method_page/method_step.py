@@ -126,9 +126,11 @@ class MethodStep(QWidget):
 class MethodSettings(Card):
     """The chosen method's own settings."""
 
-    def __init__(self, context: Context, title: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, context: Context, title: str, parent: QWidget | None = None, *, is_narrow: bool = False
+    ) -> None:
         super().__init__(title, spacing=2, parent=parent)
-        self._context = context
+        self._context, self._is_narrow = context, is_narrow
         self.form: SpecForm | None = None
 
     def refresh(self) -> None:
@@ -140,7 +142,7 @@ class MethodSettings(Card):
                 self.form.toggle.deleteLater()
                 self.form.hide()
                 self.form.deleteLater()
-            self.form = SpecForm(self._context.session, "method", is_narrow=True)
+            self.form = SpecForm(self._context.session, "method", is_narrow=self._is_narrow)
             self.header.addWidget(self.form.toggle)
             self.body.addWidget(self.form)
         self.form.refresh()

@@ -45,7 +45,7 @@ class MethodPage(PageWidget):
         self.foot = Foot()
         self.states = States()
         self.steps = States()
-        self.own_settings = MethodSettings(context, "Settings")
+        self.own_settings = MethodSettings(context, "Settings", is_narrow=True)
         self._lay_out()
         self._connect()
 

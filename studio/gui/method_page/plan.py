@@ -18,7 +18,7 @@ class PlanColumn(ScrollColumn):
     """Peak and rungs of the chosen method."""
 
     def __init__(self, context: Context, forecasts: Forecasts, prober: Prober, *below: QWidget) -> None:
-        super().__init__(spacing=12, margins=(0, 0, 4, 0))
+        super().__init__(spacing=12)
         self._context, self._forecasts, self._prober = context, forecasts, prober
         self.peak, self.fit = PeakCard(), FitCard()
         for card in (self.peak, self.fit, *below):

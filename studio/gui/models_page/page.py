@@ -30,7 +30,7 @@ class ModelsPage(PageWidget):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, "Models")
-        self.add = Button("Add a folder", icon=Icon.FOLDER)
+        self.add = Button("Add a folder…", icon=Icon.FOLDER)
         self.local = LocalList(context, self._dress, tail=self._copy_row)
         self.hub = HubList(context, use_words="Use it")
         self._lay_out()

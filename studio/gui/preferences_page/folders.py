@@ -63,7 +63,7 @@ class FolderListEditor(Editor):
         self._column = QVBoxLayout(box)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(2)
-        self.add = Button("Add a folder", icon=Icon.PLUS)
+        self.add = Button("Add a folder…", icon=Icon.PLUS)
         super().__init__(box)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Minimum)
         self.setFocusProxy(self.add)
