@@ -13,13 +13,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from studio.gui.app import make_application, make_window
@@ -88,13 +90,36 @@ def _take_all(studio: _Studio, options: argparse.Namespace) -> Iterator[str]:
             stage = studio.stage(look)
             try:
                 scene.show(stage)
-                _shoot(stage, name, options.size)
+                shoot = partial(_shoot, stage, name, options.size)
+                _while_asked(stage, scene.asks, shoot) if scene.asks else shoot()
                 print(f"{name}  {time.monotonic() - started:.1f} s")
             except Exception as error:  # noqa: BLE001 - one scene that fails must not hide the others
                 print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
                 yield name
             finally:
                 _strike(stage)
+
+
+def _while_asked(stage: Stage, asks: Callable[[Stage], object], shoot: Callable[[], None]) -> None:
+    """A question has an event loop of its own: the picture is taken in there, and the question closed."""
+    met: list[Exception] = []
+
+    def look() -> None:
+        question = QApplication.activeModalWidget()
+        try:
+            if question is None:
+                raise AssertionError("nothing was asked")
+            shoot()
+        except Exception as error:  # noqa: BLE001 - raised again below: Qt has no use for it
+            met.append(error)
+        finally:
+            if question is not None:
+                question.close()
+
+    QTimer.singleShot(300, look)
+    asks(stage)
+    if met:
+        raise met[0]
 
 
 def _shoot(stage: Stage, name: str, sizes: list[tuple[int, int]]) -> None:

@@ -45,7 +45,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Scene:
-    """A state of a page: its name, and how to come to it. What `show` opens it need not close."""
+    """A state of a page: its name, and how to come to it. What `show` opens it need not close.
+
+    Attributes:
+        asks: presses what asks a question, and returns when that is answered; the picture is taken before.
+    """
 
     name: str
     show: Callable[[Stage], None]
+    asks: Callable[[Stage], object] | None = None

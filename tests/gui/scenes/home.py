@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+from PySide6.QtWidgets import QAbstractButton
+
 from studio.project.recent import remember_project
 from studio.spec.places import STARTER
 from tests.gui.samples import STARTER_ROWS, make_starter_project
@@ -37,6 +39,18 @@ def _error(stage: Stage) -> None:
     stage.window.open_project(stage.home / "SQL from questions")
 
 
+def _moved(stage: Stage) -> None:
+    _full(stage)
+    (stage.home / "Clinic letters").rename(stage.home / "Letters of the clinic")
+    stage.window.show_page("home")
+    stage.settle(400)
+
+
+def _open_moved(stage: Stage) -> None:
+    rows = stage.window.page("home").recents.findChildren(QAbstractButton)  # type: ignore[attr-defined]
+    next(row for row in rows if "Clinic letters" in row.accessibleName()).click()
+
+
 def _answered(stage: Stage) -> None:
     _first(stage)
     card = stage.window.page("home").new_project  # type: ignore[attr-defined]
@@ -62,6 +76,7 @@ SCENES = [
     Scene("full", _full),
     Scene("error", _error),
     Scene("busy", _answered),
+    Scene("moved", _moved, asks=_open_moved),
     Scene("palette", _palette),
     Scene("menu", _menu),
 ]

@@ -8,6 +8,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtWidgets import QAbstractButton
+
 from studio.gui.models_page.downloads import Progress
 from studio.gui.models_page.page import ModelsPage
 from studio.gui.models_page.picker import ModelPicker
@@ -110,10 +112,18 @@ def _picker(stage: Stage) -> None:
     stage.pump(lambda: dialog.local.states.state() == "full")
 
 
+def _delete_copy(stage: Stage) -> None:
+    page = stage.window.findChild(ModelsPage)
+    assert isinstance(page, ModelsPage)
+    buttons = page.local.findChildren(QAbstractButton)
+    next(button for button in buttons if button.accessibleName().startswith("Delete the streamed copy")).click()
+
+
 SCENES = [
     Scene("empty", _empty),
     Scene("busy", _busy),
     Scene("error", _error),
     Scene("full", _full),
     Scene("picker", _picker),
+    Scene("copy", _empty, asks=_delete_copy),
 ]
