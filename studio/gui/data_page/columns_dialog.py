@@ -14,10 +14,10 @@ from studio.data.conversation import Example, RowError
 from studio.errors import UserError
 from studio.formats import FORMATS, Recognised, recognise
 from studio.gui.controls import Button, Card, Choice, Dialog, Text
+from studio.gui.data_page.conversation import SPEAKERS
 
 _ROWS, _CHARACTERS = 3, 68
 _NONE = ""
-_SPEAKERS = {"system": "System", "user": "User", "assistant": "Answer", "tool": "Tool"}
 
 
 class ColumnsDialog(Dialog):
@@ -189,6 +189,8 @@ class _Sample(Card):
                 widget.deleteLater()
 
     def _add(self, who: str, text: str) -> None:
+        if self._words.count():
+            self._words.addSpacing(5)
         self._words.addWidget(Text(who, "caption", "accent_text" if who == "Answer" else "text3"))
         line = " ".join(text.split())
         shown = line if len(line) <= _CHARACTERS else f"{line[:_CHARACTERS].rstrip()}…"
@@ -198,4 +200,4 @@ class _Sample(Card):
 def _turns(example: Example) -> list[tuple[str, str]]:
     if not example.messages:
         return [("Text", example.text)]
-    return [(_SPEAKERS[message.role], message.content) for message in example.messages]
+    return [(SPEAKERS[message.role], message.content) for message in example.messages]

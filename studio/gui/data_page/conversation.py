@@ -9,8 +9,9 @@ from typing import Any
 from studio.data.conversation import Example, Message
 from studio.gui.controls import ScrollColumn, Text
 from studio.gui.controls.text import Tone
+from studio.gui.theme import Role
 
-_SPEAKERS = {"system": "System", "user": "User", "assistant": "Answer", "tool": "Tool"}
+SPEAKERS = {"system": "System", "user": "User", "assistant": "Answer", "tool": "Tool"}
 _MOST_CHARACTERS = 20_000
 _MOST_TURNS = 200
 
@@ -29,7 +30,7 @@ class Conversation(ScrollColumn):
             self._add("Text", "accent_text", example.text)
         for message in example.messages[:_MOST_TURNS]:
             tone: Tone = "accent_text" if message.role == "assistant" else "text3"
-            self._add(_SPEAKERS[message.role], tone, _said(message))
+            self._add(SPEAKERS[message.role], tone, _said(message))
         if len(example.messages) > _MOST_TURNS:
             self._add(f"{len(example.messages) - _MOST_TURNS:,} more turns", "text3", "")
         if example.rejected is not None:
@@ -42,16 +43,16 @@ class Conversation(ScrollColumn):
         if reason:
             self._add("Set aside", "warn", f"The row {reason}.")
         if row is not None:
-            self._add("As it stands in the file", "text3", json.dumps(row, indent=1, ensure_ascii=False, default=str))
+            self._add("As it stands in the file", "text3", _written(row), "mono")
         self.column.addStretch(1)
 
-    def _add(self, who: str, tone: Tone, text: str) -> None:
+    def _add(self, who: str, tone: Tone, text: str, role: Role = "body") -> None:
         if self.column.count():
             self.column.addSpacing(9)
         self.column.addWidget(Text(who, "caption", tone))
         cut = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}… ({len(text):,} characters)"
         if cut:
-            self.column.addWidget(Text(cut, "body", "text", wrap=True, selectable=True))
+            self.column.addWidget(Text(cut, role, "text", wrap=True, selectable=True))
 
     def _clear(self) -> None:
         while (item := self.column.takeAt(0)) is not None:
@@ -63,5 +64,9 @@ class Conversation(ScrollColumn):
 
 def _said(message: Message) -> str:
     extra = {key: value for key, value in message.extra if key != "name"}
-    more = json.dumps(extra, indent=1, ensure_ascii=False, default=str) if extra else ""
+    more = _written(extra) if extra else ""
     return "\n".join(part for part in (message.content, more) if part)
+
+
+def _written(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, default=str)

@@ -11,6 +11,7 @@ from studio.data.conversation import RowError
 from studio.data.store.editing import RowText, row_texts, with_texts
 from studio.formats import Recognised
 from studio.gui.controls import Dialog, Number, ScrollColumn, Text, TextBox
+from studio.gui.data_page.conversation import SPEAKERS
 
 _MOST_LINES, _CHARACTERS_A_LINE, _MOST_HEIGHT = 8, 70, 420
 
@@ -27,12 +28,13 @@ class EditDialog(Dialog):
         self.row: Mapping[str, Any] = row
         self._before, self._reader = row, reader
         self._boxes: list[tuple[RowText, TextBox]] = []
-        scroll = ScrollColumn(spacing=4, margins=(0, 0, 10, 0))
+        scroll = ScrollColumn(spacing=4, margins=(0, 0, 0, 0))
         for text in row_texts(row):
-            box = TextBox(name=text.label.capitalize() or "Text", lines=_lines(text.text))
+            name = SPEAKERS.get(text.label, text.label.capitalize()) or "Text"
+            box = TextBox(name=name, lines=_lines(text.text))
             box.setPlainText(text.text)
             box.textChanged.connect(self._on_changed)
-            scroll.column.addWidget(Text(text.label.capitalize() or "Text", "caption", "text3"))
+            scroll.column.addWidget(Text(name, "caption", "text3"))
             scroll.column.addWidget(box)
             self._boxes.append((text, box))
         scroll.column.addStretch(1)

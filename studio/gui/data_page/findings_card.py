@@ -161,4 +161,5 @@ class FindingsCard(Card):
         least = summary.figures.shortest_trained if summary and summary.figures.is_counted else 0
         self._foot_glyph.setVisible(least > 0)
         plural = "token" if least == 1 else "tokens"
-        self._foot_words.say(f"Every row that is used trains at least {figures.count(least)} {plural}" if least else "")
+        words = f"Every row that is used trains at least {figures.count(least)} {plural}."
+        self._foot_words.say(words if least else "")

@@ -74,6 +74,8 @@ class DataPage(PageWidget):
         if self._main.direction() != direction:
             self._main.setDirection(direction)
             self.row_card.set_tall(is_wide)
+            # Side by side the table has the larger part: running text needs no more than 75 characters.
+            self._main.setStretch(0, 7 if is_wide else 5)
         self._side.setFixedWidth(_SIDE_WIDE if is_wide else _SIDE)
 
     # Layout
