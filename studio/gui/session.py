@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from studio.errors import Problem, UserError, from_files
+from studio.errors import Cancelled, Problem, UserError, from_files
 from studio.gui.live_run import LiveRun
 from studio.gui.tasks import Control, Task, Tasks
 from studio.models.facts import ModelFacts, read_facts
@@ -22,6 +22,7 @@ from studio.project.folder import Project
 from studio.project.journal import CommandLog
 from studio.project.launch import start_run
 from studio.project.recent import remember_project
+from studio.project.run_keeping import delete_run
 from studio.project.runs import Run
 from studio.project.state import RunState
 from studio.protocol import commands
@@ -187,7 +188,12 @@ class Session(QObject):
             run, _ = make_run(project, spec, name, on_progress=control.progress, may_wear=may_wear)
             if on_made is not None:
                 on_made(run)
+            if control.is_cancelled():
+                delete_run(run)
+                raise Cancelled
             start_run(run, processes=processes)
+            if control.is_cancelled():  # while its worker came up
+                self.tell(run, commands.Stop())
             return run
 
         return self._start(work, on_started, on_error, on_progress)

@@ -264,6 +264,7 @@ class Window(QWidget):
         ]
         found += [
             Command("Preferences", lambda: self.show_page("preferences"), "Ctrl+,", "Page"),
+            Command("Models on this computer", lambda: self.show_page("models"), "", "Page"),
             Command("New project", lambda: self.show_page("home", new=True), "Ctrl+N", "Project"),
             Command("Open project…", self.projects_menu.choose_project, "Ctrl+O", "Project"),
             Command("Open project file…", self.projects_menu.choose_bundle, "", "Project"),

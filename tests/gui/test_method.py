@@ -72,6 +72,25 @@ def test_it_opens_at_the_method_with_a_card_for_each_and_a_verdict_on_it(page: M
     assert all(not card.isHidden() for card in page.method.cards.values())
 
 
+def test_the_palette_leads_to_the_check_and_starts_from_there_and_what_is_cancelled_does_not_train(
+    page: MethodPage, window: Window, context: Context, qtbot: QtBot, starter_project: Project
+) -> None:
+    def start() -> None:
+        window.palette_view.open()
+        qtbot.keyClicks(window.palette_view.query, "start training")
+        qtbot.keyClick(window.palette_view.query, Qt.Key.Key_Return)
+
+    begun: list[bool] = []
+    page.starter.progressed.connect(lambda *_: begun.append(True))
+    start()
+    assert page.wizard.current == "check" and not begun, "nothing starts that was not looked at"
+    start()
+    assert begun
+    page.foot.cancelled.emit()
+    qtbot.waitUntil(lambda: not context.tasks.is_busy, timeout=30_000)
+    assert not starter_project.runs()
+
+
 def test_choosing_a_method_is_one_edit_with_its_own_settings(qtbot: QtBot, page: MethodPage, context: Context) -> None:
     before = chosen_bytes(page)
     page.method.cards["full"].radio.click()

@@ -30,6 +30,13 @@ def test_the_palette_finds_and_acts(window: Window, qtbot: QtBot, starter_projec
     assert not window.palette_view.isVisible()
 
 
+def test_the_palette_leads_to_what_the_rail_does_not_show(window: Window, qtbot: QtBot) -> None:
+    window.palette_view.open()
+    qtbot.keyClicks(window.palette_view.query, "models")
+    qtbot.keyClick(window.palette_view.query, Qt.Key.Key_Return)
+    assert window.page_key == "models"
+
+
 def test_escape_closes_the_palette(window: Window, qtbot: QtBot) -> None:
     window.palette_view.open()
     qtbot.keyClick(window.palette_view.query, Qt.Key.Key_Escape)

@@ -84,7 +84,13 @@ class MethodPage(PageWidget):
         if self.context.session.spec is None:
             return []
         steps = [Command(f"Step: {TITLES[key]}", lambda key=key: self._on_step(key), group="Method") for key in STEPS]  # type: ignore[misc]
-        return [*steps, Command("Choose a model", self.edits.pick_model, group="Method")]
+        return [
+            *steps,
+            Command("Choose a model", self.edits.pick_model, group="Method"),
+            Command("Measure the speed of this computer", self.prober.measure_speeds, group="Method"),
+            Command("Work out the exact peak", self.prober.trace_step, group="Method"),
+            Command("Start training", self._start_or_show, group="Method"),
+        ]
 
     def lead_to(self, path: str) -> None:
         """Show the step at which a setting is chosen, with the focus in its field."""
@@ -300,6 +306,14 @@ class MethodPage(PageWidget):
         if self.wizard.gate(self.situation).is_open:
             is_overridden = self.wizard.is_overridden(self.situation)
             self.starter.start(self.forecasts.chosen if is_overridden else None, self.situation.shortage)
+
+    def _start_or_show(self) -> None:
+        """Start where nothing is in the way, else show what is."""
+        gate = self.wizard.gate(self.situation)
+        if self.wizard.current == STEPS[-1] and gate.is_open:
+            self.start()
+        else:
+            self._go(self.wizard.to(STEPS[-1], self.situation))
 
     def _on_starting(self, words: str, share: float) -> None:
         self.foot.show_starting(words, share if share >= 0 else None)

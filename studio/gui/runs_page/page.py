@@ -76,6 +76,8 @@ class RunsPage(PageWidget):
             return found
         names = {
             "open": "Open the run",
+            "chat": "Chat with the run",
+            "export": "Export the run",
             "reproduce": "Reproduce the run",
             "resume": "Resume the run",
             "delete": "Delete the run",
