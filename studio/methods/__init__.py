@@ -49,8 +49,12 @@ class Trained:
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
         read_bytes, written_bytes: of the drive, in one optimizer step.
-        cacheable_bytes: of those read twice a step, what spare RAM may keep instead; `cache_bytes`: so many were asked
-            for, None for what is spare.
+        lingering_bytes: of those read, what is there already: the last layer up is the first one down.
+        exact_bytes: read beside those where arithmetic is fp32 and 16 bits are not all there is of the weights.
+        spilt_bytes: of those written and read, gradients that wait on the drive in 16 bits; with several micro-batches
+            or arithmetic in fp32 they have 32.
+        cacheable_bytes: of those read twice a step, what spare RAM may keep instead; `cacheable_state_bytes`: of those
+            read once, what it may keep after them; `cache_bytes`: so many were asked for, None for what is spare.
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
         elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
             pass through.
@@ -80,7 +84,11 @@ class Trained:
     stored_bytes: int = 0
     read_bytes: int = 0
     written_bytes: int = 0
+    lingering_bytes: int = 0
+    exact_bytes: int = 0
+    spilt_bytes: int = 0
     cacheable_bytes: int = 0
+    cacheable_state_bytes: int = 0
     cache_bytes: int | None = None
     elsewhere: int = 0
     recomputes: bool = False

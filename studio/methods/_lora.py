@@ -136,6 +136,8 @@ def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool =
     layers, ends = layers_held(shapes), ends_held(shapes)
     packed = NF4_BYTES if quantised else 2.0
     streamed = shapes.linear_numbers
+    lingering = int(2 * packed * streamed / max(1, shapes.layers))  # the last layer, and the first to the next step
+    head = 0 if ends else shapes.head or shapes.embedding  # in tiles, read once for the loss
     return replace(
         found,
         quantised=layers if quantised else 0,
@@ -144,5 +146,7 @@ def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool =
         cacheable_bytes=int(packed * streamed),
         cache_bytes=params.cache_bytes,
         stored_bytes=int(packed * streamed) + 2 * (shapes.embedding + shapes.head - ends),
-        read_bytes=int(2 * packed * streamed) + 2 * 2 * (shapes.embedding + shapes.head - ends),
+        read_bytes=int(2 * packed * streamed) + 2 * head,
+        lingering_bytes=lingering,
+        exact_bytes=(0 if quantised else 4 * streamed - lingering) + 2 * head,
     )

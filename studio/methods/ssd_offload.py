@@ -78,6 +78,8 @@ def _problems(params: SsdOffloadParams, facts: ModelFacts | None) -> list[Proble
 
 _STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256, "I": 0.0}
 """Of residual and memories on the drive for each number, beside two for the weight."""
+_REST_BYTES = {"C": 2, "D": 2, "E": 2, "F": 1, "I": 0}
+"""Of those, the residual."""
 _BUFFER_BYTES = 100_000_000
 """Records and gradients on their way, at their most."""
 
@@ -86,7 +88,11 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     widest, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
     ends = ends_held(shapes)
     learning = _learning(params, shapes)
-    spilt = 2 * learning if params.clipping == "exact" else 0  # 16 bits; twice that with several micro-batches
+    clips, last = params.clipping == "exact", 2 * shapes.layer_sizes[-1] if shapes.layer_sizes else 0
+    spilt = 2 * (learning - (ends if params.train_embeddings else 0)) if clips else 0
+    tiles = _tiles_read(params, shapes)
+    passing = 4 * sum(shapes.layer_sizes) + tiles
+    exact = passing - last + (tiles - 2 * (shapes.head or shapes.embedding) if tiles and clips else 0)
     held = layers_held(shapes) + ends
     return Trained(
         weights=held,
@@ -97,13 +103,25 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         layers=min(1, shapes.layers),
         elsewhere=max(0, shapes.total - held),
         recomputes=True,
+        lingering_bytes=last,
+        exact_bytes=_REST_BYTES[params.scheme] * exact // 2,
+        spilt_bytes=spilt,
         cacheable_bytes=2 * sum(shapes.layer_sizes),
+        cacheable_state_bytes=int((each - 2) * learning) if params.learners == "all" else 0,
         cache_bytes=params.cache_bytes,
         extra_bytes=min(_BUFFER_BYTES, int(6 * each * widest)),
         stored_bytes=int(2 * each * shapes.total) + spilt,
-        read_bytes=int(4 * shapes.total + (each - 2) * learning) + 2 * spilt,
+        read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + (each - 2) * learning) + 2 * spilt,
         written_bytes=int(each * learning) + spilt,
     )
+
+
+def _tiles_read(params: SsdOffloadParams, shapes: Shapes) -> int:
+    """Bytes of embedding and head in tiles: the head for the loss, and each of them once more where it learns."""
+    if ends_held(shapes):
+        return 0
+    learning = shapes.embedding + shapes.head if params.train_embeddings else 0
+    return 2 * (shapes.head or shapes.embedding) + 2 * learning
 
 
 def _learning(params: SsdOffloadParams, shapes: Shapes) -> int:

@@ -27,6 +27,7 @@ class ModelFacts:
         has_tokenizer, has_chat_template: whether the folder brings them.
         config: the whole config, text part (multi-modal configs nest it).
         shapes: what memory and time are calculated from.
+        is_bf16: whether its matrices are.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class ModelFacts:
     has_chat_template: bool
     config: dict[str, Any]
     shapes: Shapes
+    is_bf16: bool = True
 
 
 def read_facts(folder: Path) -> ModelFacts:
@@ -82,6 +84,7 @@ def facts_of(
         has_chat_template="chat_template.jinja" in names or "chat_template" in tokenizer_config,
         config=config,
         shapes=measure({name: header["shape"] for name, header in headers.items()}, config),
+        is_bf16=all(header["dtype"] == "BF16" for header in headers.values() if len(header["shape"]) > 1),
     )
 
 

@@ -18,6 +18,7 @@ from studio.planner.lengths import RowLengths
 from studio.planner.machine import Device, Machine
 from studio.planner.moments import KINDS, Steady, fullest, steady, while_stepping
 from studio.planner.pace import drive_seconds, step_seconds
+from studio.planner.wear import bytes_of_a_step
 from studio.spec.run_spec import RunSpec
 
 CONTEXT_BYTES = 600_000_000  # CUDA's context, kernels and cuBLAS workspace
@@ -47,8 +48,14 @@ class Calculation:
     is_exact: bool = False
 
 
-def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, rows: RowLengths | None) -> Calculation:
-    """Calculate a run of `spec` on `device`; what was traced or measured of it before takes the place of arithmetic."""
+def calculate(
+    spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, rows: RowLengths | None, *, is_bf16: bool = True
+) -> Calculation:
+    """Calculate a run of `spec` on `device`; what was traced or measured of it before takes the place of arithmetic.
+
+    Args:
+        is_bf16: see `ModelFacts`.
+    """
     trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
     optimizer = OPTIMIZERS.get(spec.optimizer.key)
     batch = fullest_batch(spec, trained, rows)
@@ -60,13 +67,11 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
     memory["other"] += other_bytes(memory, device, machine)
     per_step, steps = _amount(spec, rows)
     usual = _usual_batch(batch, spec, per_step)
-    read = trained.read_bytes - 2 * min(
-        trained.cacheable_bytes, cache_room(machine.resources.ram_free, trained.cache_bytes)
-    )
-    read = max(0, read)
+    room = cache_room(machine.resources.ram_free, trained.cache_bytes)
+    read, written = bytes_of_a_step(spec, trained, room, is_bf16=is_bf16)
     seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual)
     if seconds is not None:  # reading and writing go on beside computing
-        seconds = max(seconds, drive_seconds(read, trained.written_bytes, machine.speeds))
+        seconds = max(seconds, drive_seconds(read, written, machine.speeds))
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
     return Calculation(
         trained=trained,
@@ -78,7 +83,7 @@ def calculate(spec: RunSpec, shapes: Shapes, device: Device, machine: Machine, r
         step_tokens=per_step,
         step_seconds=seconds,
         read_bytes=read,
-        written_bytes=trained.written_bytes,
+        written_bytes=written,
         is_exact=bool(known),
     )
 

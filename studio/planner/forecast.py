@@ -118,7 +118,8 @@ def _in_small_pieces(spec: RunSpec) -> RunSpec:
 def _forecast(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None) -> Forecast:
     wanted = spec.train.device
     device = chosen_device(wanted, machine.resources, spec.train.memory_share)
-    found = calculate(spec, facts.shapes, device or Device(wanted, "cpu", 0, 0), machine, rows)
+    place = device or Device(wanted, "cpu", 0, 0)
+    found = calculate(spec, facts.shapes, place, machine, rows, is_bf16=facts.is_bf16)
     return told(spec, facts, machine, found, device)
 
 

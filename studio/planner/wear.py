@@ -1,14 +1,39 @@
-"""What streaming costs a drive: the share of its life that a run's writing uses up."""
+"""What streaming costs a drive: bytes of a step, and the share of its life that a run's writing uses up."""
 
 from __future__ import annotations
 
 from studio.errors import Problem
+from studio.methods import Trained
 from studio.sizes import human_bytes, human_share
 from studio.spec.run_spec import RunSpec
 
 LIFE_FILLS = 600
 """How often a usual consumer SSD may be written full: makers of drives with three bits a cell warrant 600 TB for each
 TB (Samsung 980 PRO, WD SN850X); those with four bits a cell a third to half of that."""
+
+
+def bytes_of_a_step(spec: RunSpec, trained: Trained, room: int, *, is_bf16: bool) -> tuple[int, int]:
+    """Read and written.
+
+    Args:
+        room: of RAM, for what need not be read again.
+        is_bf16: whether the base's files hold nothing beyond that.
+    """
+    weights = min(trained.cacheable_bytes, room)
+    state = min(trained.cacheable_state_bytes, room - weights) if weights == trained.cacheable_bytes else 0
+    read = trained.read_bytes - max(trained.lingering_bytes, 2 * weights) - state
+    written = trained.written_bytes
+    if reads_exactly(spec, trained, is_bf16=is_bf16):
+        elsewhere = 1 - state / trained.cacheable_state_bytes if state else 1.0
+        read += int(trained.exact_bytes * elsewhere)
+    if spec.train.precision == "fp32" or spec.train.accumulation > 1:
+        read, written = read + trained.spilt_bytes, written + trained.spilt_bytes
+    return max(0, read), written
+
+
+def reads_exactly(spec: RunSpec, trained: Trained, *, is_bf16: bool) -> bool:
+    """Whether a step computes with more of the weights than their 16 bits: always once they have been trained."""
+    return spec.train.precision == "fp32" and (trained.written_bytes > 0 or not is_bf16)
 
 
 def life_share(written_bytes: float, steps: int, capacity_bytes: int) -> float:

@@ -178,7 +178,7 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers
     room = spare_bytes(cache_bytes)
     cached = cached_layers(layout, room, layers)
     room -= sum(layout.units[at].weight_bytes for at in cached)
-    records = cached_records(layout, room) if len(cached) == layers else set()
+    records = cached_records(layout, room, layers) if len(cached) == layers else set()
     pinned = base.device.type == "cuda"
     return Store(folder, layout, slots, cached=cached, cached_records=records, pinned=pinned)
 
@@ -204,11 +204,12 @@ def cached_layers(layout: Layout, room: int, layers: int) -> set[int]:
     return chosen
 
 
-def cached_records(layout: Layout, room: int) -> set[tuple[int, int]]:
-    """(unit, first number) of the tiles whose state stays in memory, where all weights do already."""
+def cached_records(layout: Layout, room: int, layers: int) -> set[tuple[int, int]]:
+    """(unit, first number) of the tiles whose state stays in memory, where all weights do already: layers first."""
     chosen: set[tuple[int, int]] = set()
-    for at, unit in reversed(list(enumerate(layout.units)) if layout.parts else []):
-        for first, end in layout.tiles(unit):
+    order = [*reversed(range(layers)), *range(layers, len(layout.units))] if layout.parts else []
+    for at in order:
+        for first, end in layout.tiles(layout.units[at]):
             room -= layout.record_bytes(end - first)
             if room < 0:
                 return chosen
