@@ -180,6 +180,28 @@ def test_damaged_shards_are_made_again(tmp_path: Path) -> None:
     assert losses(train_here(make_run(tmp_path, name="second", **settings))) == expected
 
 
+@pytest.mark.parametrize("unit", ["layer-001", "end-1"])
+@pytest.mark.parametrize("key", ["lora", "qlora"])
+def test_a_bit_that_the_drive_lost_is_told_and_put_right(
+    key: str, unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a layer and of an end in tiles: the run says which file, and goes on from a copy that is made anew."""
+    monkeypatch.setattr(prepare, "HELD_NUMBERS", 0)
+    monkeypatch.setattr(frozen, "TILE", 1 << 13)
+    shutil.rmtree(copies_dir(), ignore_errors=True)
+    settings = {"method": _method(key, "drive"), "steps": 2, "precision": "bf16"}
+    expected = losses(train_here(make_run(tmp_path, name="first", **settings)))
+    (path,) = copies_dir().rglob(f"{unit}.bin")
+    held = bytearray(path.read_bytes())
+    held[20_001] ^= 4
+    path.write_bytes(held)
+    run = make_run(tmp_path, name="second", **settings)
+    with pytest.raises(UserError, match=rf"{unit}\.bin is not what was written"):
+        train_here(run)
+    assert len(streamed_copies()) == 1
+    assert losses(train_here(run, resume=True)) == expected
+
+
 def test_a_streamed_copy_is_listed_with_its_name_and_made_again_after_it_was_deleted(tmp_path: Path) -> None:
     shutil.rmtree(copies_dir(), ignore_errors=True)
     settings = {"method": _method("qlora", "drive"), "steps": 2, "precision": "bf16"}

@@ -15,6 +15,7 @@ from filelock import FileLock
 from studio.engine.stream.buffers import BufferPool
 from studio.engine.stream.create import Load, fill_unit
 from studio.engine.stream.schemes import Scheme, widened
+from studio.engine.stream.sums import is_damaged, save_sums, sums_of
 from studio.errors import UserError
 from studio.machine.drive_file import DriveFile, make_file
 from studio.models.store_layout import Layout, Part, Unit, read_layout
@@ -89,7 +90,7 @@ def _is_there(folder: Path, layout: Layout) -> bool:
         sizes = [unit_path(folder, unit).stat().st_size for unit in layout.units]
     except (UserError, OSError):
         return False
-    return found == layout and sizes == [layout.slot_bytes(unit) for unit in layout.units]
+    return not is_damaged(folder) and found == layout and sizes == [layout.slot_bytes(unit) for unit in layout.units]
 
 
 def _make(folder: Path, layout: Layout, scheme: Scheme, load: Load, pack: Pack | None, progress: Progress) -> None:
@@ -102,7 +103,7 @@ def _make(folder: Path, layout: Layout, scheme: Scheme, load: Load, pack: Pack |
             f" {human_bytes(free)} are free.",
             "Free some space, or set TUNESMITH_HOME to a folder on a larger drive.",
         )
-    pool, done = BufferPool(pinned=False), 0
+    pool, done, sums = BufferPool(pinned=False), 0, []
     try:
         for unit in layout.units:
             progress(done, total)
@@ -113,9 +114,11 @@ def _make(folder: Path, layout: Layout, scheme: Scheme, load: Load, pack: Pack |
                     _fill_packed(file, unit, pack, pool)
                 else:
                     fill_unit(file, layout, unit, scheme, load, pool)
+                sums.append(sums_of(file, layout, unit, pool))
             finally:
                 file.close()
             done += layout.slot_bytes(unit)
+        save_sums(folder, sums)
         layout.save(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

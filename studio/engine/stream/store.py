@@ -15,6 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from studio.engine.stream.buffers import Buffer, BufferPool
+from studio.engine.stream.sums import Sums
 from studio.engine.stream.traffic import Reading, Traffic
 from studio.errors import UserError
 from studio.machine.drive_file import DriveFile
@@ -69,6 +70,7 @@ class Store:
         self._kept: dict[int, Buffer] = {}
         self._kept_records: dict[tuple[int, int], Buffer] = {}
         self._writing: set[int] = set()
+        self._sums = Sums(folder, layout) if shared else None
 
     def read_weights(self, at: int) -> Reading:
         """Begin to read all 16-bit weights of a unit."""
@@ -77,7 +79,8 @@ class Store:
             return Reading(self._kept[at])
         unit = self.layout.units[at]
         buffer = self.pool.take(unit.weight_bytes)
-        return self.traffic.read(self._files[at], buffer, [(self._base(at), 0, unit.weight_bytes)])
+        reading = self.traffic.read(self._files[at], buffer, [(self._base(at), 0, unit.weight_bytes)])
+        return self._sums.watch(reading, at) if self._sums else reading
 
     def wait(self, reading: Reading) -> Buffer:
         """The filled buffer of a reading."""
@@ -118,6 +121,8 @@ class Store:
         layout, file = self.layout, self._files[at]
         weights = self.pool.take(2 * (end - first))
         reading = self.traffic.read(file, weights, [(self._base(at) + 2 * first, 0, len(weights.memory))])
+        if self._sums:
+            self._sums.watch(reading, at, first // layout.units[at].tile)
         if not (rest and layout.parts):
             return reading, None
         size = layout.part_bytes(layout.parts[0], end - first)

@@ -28,10 +28,11 @@ class Counts:
 
 @dataclass
 class Reading:
-    """A buffer that is being filled."""
+    """A buffer that is being filled; `check` is asked of it once it is."""
 
     buffer: Buffer
     futures: list[Future[None]] = field(default_factory=list)
+    check: Callable[[Buffer], None] | None = None
 
 
 Watch = Callable[[str, float, int], None]
@@ -72,11 +73,13 @@ class Traffic:
         """The filled buffer.
 
         Raises:
-            UserError: the drive failed.
+            UserError: the drive failed, or gave back something else than was written.
         """
         begun = time.perf_counter()
         for future in reading.futures:
             future.result()
+        if reading.check is not None:
+            reading.check(reading.buffer)
         self._waited(begun)
         return reading.buffer
 
