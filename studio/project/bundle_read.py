@@ -133,7 +133,7 @@ def _extract(archive: zipfile.ZipFile, entry: Entry, folder: Path) -> None:
 def _copy(archive: zipfile.ZipFile, entry: Entry, out: IO[bytes]) -> str:
     digest, left = hashlib.sha256(), entry.bytes
     try:
-        with archive.open(entry.path) as file:
+        with _entry(archive, entry.path) as file:
             while block := file.read(min(_BLOCK, left + 1)):
                 left -= len(block)
                 if left < 0:
@@ -145,10 +145,18 @@ def _copy(archive: zipfile.ZipFile, entry: Entry, out: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
+def _entry(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    """A file inside, opened; one said to begin before the archive does is damaged, too."""
+    try:
+        return archive.open(name)
+    except OSError as error:
+        raise zipfile.BadZipFile("cannot be reached") from error
+
+
 def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     """A small file, never more than `limit` bytes whatever the archive announces."""
     try:
-        with archive.open(name) as file:
+        with _entry(archive, name) as file:
             content = file.read(limit + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         raise UserError(f"{name} is damaged.", _DAMAGED) from error

@@ -210,6 +210,13 @@ def test_a_used_folder_is_left_alone(tmp_path: Path, project: Project) -> None:
         unpack(tmp_path / "x.tunesmith", project.folder)
 
 
+def test_a_file_said_to_begin_before_the_archive_is_damaged(tmp_path: Path) -> None:
+    good = (DATA / "bundle-v1.tunesmith").read_bytes()
+    (tmp_path / "x.tunesmith").write_bytes(good[:2185] + b"\0" + good[2185:])
+    with pytest.raises(UserError, match="damaged"):
+        unpack(tmp_path / "x.tunesmith", tmp_path / "opened")
+
+
 @settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_damage_anywhere_is_a_sentence_and_leaves_nothing(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
