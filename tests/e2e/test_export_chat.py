@@ -18,6 +18,7 @@ from studio.export.exporting import make_output, plan_outputs
 from studio.export.quant_types import parse_types
 from studio.export.target import TARGETS, Watch
 from studio.export.targets import gguf_adapter
+from studio.models.on_disk import folder_bytes
 from studio.project.jobs import JobProcess
 from studio.project.tuned import Tuned, find_tuned
 from studio.protocol import commands, events
@@ -107,6 +108,8 @@ def test_merged_folder_is_a_complete_model(base: Path, adapter: Path, tmp_path: 
     card = (made / "README.md").read_text()
     assert "license: apache-2.0" in card and "base_model: toy" in card
     assert (made / "LICENSE").is_file() and (made / "generation_config.json").is_file()
+    (planned,) = TARGETS.get("merged").plan(Tuned("tuned", base, "toy", adapter), tmp_path, "toy", [])
+    assert planned.num_bytes == pytest.approx(folder_bytes(made), rel=0.05)
 
 
 def test_large_models_are_written_in_shards(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,14 +13,21 @@ from studio.export.quant_types import QuantType
 from studio.export.shards import SHARD_BYTES, ShardWriter, split_into_shards
 from studio.export.target import Output, Target, Watch
 from studio.export.tensors import num_bytes
+from studio.models.companions import companions
 from studio.models.facts import tensor_headers
 from studio.project.tuned import Tuned
 
+_DESCRIBED = 16 << 10  # config and model card
+_HEADER = 128  # a tensor's name, shape and place
+
 
 def plan(tuned: Tuned, folder: Path, stem: str, quants: list[QuantType]) -> list[Output]:
-    """One folder, as large as the base."""
-    size = sum(num_bytes(header) for header in tensor_headers(tuned.base).values())
-    return [Output(folder / f"{stem}-merged", size + (64 << 20))]
+    """One folder, as large as the base: its tensors, and what travels along."""
+    headers = tensor_headers(tuned.base)
+    files = [path for found in companions(tuned.base) for path in (found.rglob("*") if found.is_dir() else [found])]
+    beside = sum(path.stat().st_size for path in files if path.is_file())
+    described = _DESCRIBED + _HEADER * len(headers)
+    return [Output(folder / f"{stem}-merged", sum(map(num_bytes, headers.values())) + beside + described)]
 
 
 def write(tuned: Tuned, output: Output, watch: Watch, path: Path) -> None:
