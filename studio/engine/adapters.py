@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from studio.engine.fused import fuse
 from studio.engine.load import load_base
 from studio.engine.prepared import Base, Prepared
 from studio.errors import UserError
@@ -73,6 +74,7 @@ def take_up(adapted: Any, base: Base, *, changes_base: bool = False) -> Prepared
     """An attached adapter ready to train, with a checkpoint's values where there is one."""
     adapter = Adapter(adapted, base, changes_base=changes_base)
     adapter.take_up(base)
+    fuse(adapted)
     return Prepared(model=adapted, save_weights=adapter.save, is_exact=not changes_base)
 
 

@@ -45,6 +45,9 @@ class Trained:
         adapted_layers: decoder layers whose adapters are trained at once; None is all.
         rank: width of those adapters.
         keeps_inputs: whether an adapter keeps its layer's input (MiSS keeps a narrow sum of it).
+        in_place: whether an adapter's product is added in place (studio/engine/fused.py), which copies no input.
+        drops: whether inputs of adapters are hidden at random, which keeps a byte for each.
+        stretches: whether adapters set the lengths of outputs (DoRA), which keeps the outputs.
         norms: whether the norms of trained layers are trained as well; that brings their outcome to fp32.
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
@@ -78,6 +81,9 @@ class Trained:
     adapted_layers: int | None = None
     rank: int = 0
     keeps_inputs: bool = True
+    in_place: bool = False
+    drops: bool = False
+    stretches: bool = False
     norms: bool = True
     extra_bytes: int = 0
     scratch_bytes: int = 0

@@ -127,6 +127,9 @@ def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) 
         quantised=shapes.linear_numbers if quantised else 0,
         adapted=frozenset(linear.name for linear in found),
         rank=params.rank,
+        in_place=True,
+        drops=params.dropout > 0,
+        stretches=params.dora,
     )
 
 

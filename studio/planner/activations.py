@@ -14,6 +14,7 @@ from studio.models.arithmetic import Linear, Shapes
 _CHUNK_BYTES = 64 << 20  # studio/engine/token_nll.py: fp32 logits of one chunk of positions
 _BEFORE_ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn")
 _AFTER_ATTENTION = ("o_proj", "out_proj")
+_UNKEPT = ("q_proj", "k_proj", "o_proj", "out_proj", "down_proj", "c_proj", "fc2")  # outputs, by anyone but DoRA
 _UP = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc1")
 
 
@@ -44,6 +45,7 @@ class Kept:
         layers: left behind by all layers that the backward pass goes through.
         one_layer: left behind by one layer while it is computed again; 0 where layers are not.
         ending: left behind by the last norm and the loss.
+        norming: short-lived beside those in the last norm's backward pass, which works in fp32.
         at_loss: short-lived beside those while the loss is computed, logits apart.
         moving: short-lived at the fullest moment inside a layer's forward pass.
         widening: the part of it that training's own copies do not hold already.
@@ -54,6 +56,7 @@ class Kept:
     layers: float
     one_layer: float
     ending: float
+    norming: float
     at_loss: float
     moving: float
     widening: float
@@ -64,12 +67,13 @@ class Kept:
 def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
     """What a micro-batch leaves behind when `trained` is trained."""
     layers, each = _layers(shapes, trained, batch) if trained.backward else (0.0, 0.0)
-    casts = 4 if trained.adapted and batch.compute == 2 else 0
+    casts = 4 if trained.adapted and batch.compute == 2 and not trained.in_place else 0
     wide, c = shapes.intermediate, batch.compute
     return Kept(
         layers=layers * batch.tokens,
         one_layer=each * batch.tokens if batch.checkpointed else 0.0,
         ending=_ending(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
+        norming=float(shapes.hidden * (20 - c) * batch.tokens) if trained.backward else 0.0,
         at_loss=3.0 * shapes.hidden * c * batch.tokens,
         moving=(2.0 * shapes.hidden * batch.stream + wide * (3 * c + casts)) * batch.tokens,
         widening=float(wide * (c + casts)) * batch.tokens,
@@ -104,8 +108,19 @@ def layer_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_train
         + _inputs(shapes, trained, batch, is_trained=is_trained)
         + _attention(shapes, batch)
         + _feed_forward(shapes, trained, batch, is_trained=is_trained)
-        + trained.rank * batch.compute * sum(1 for linear in shapes.linears if linear.name in trained.adapted)
+        + _adapters(shapes, trained, batch)
     )
+
+
+def _adapters(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """Each adapter's own middle, which inputs it hid, and outputs that it stretched and nobody else keeps."""
+    found = [linear for linear in shapes.linears if linear.name in trained.adapted]
+    total = float(trained.rank * batch.compute * len(found))
+    if trained.drops:
+        total += sum(linear.inputs for linear in found)
+    if trained.stretches:
+        total += batch.compute * sum(linear.outputs for linear in found if linear.name in _UNKEPT)
+    return total
 
 
 def logits_bytes(shapes: Shapes, batch: MicroBatch) -> float:
@@ -136,7 +151,8 @@ def _inputs(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: 
         found = [linear for linear in shapes.linears if linear.name in group]
         adapted = [linear for linear in found if linear.name in trained.adapted and trained.keeps_inputs]
         keeping = found if is_trained else adapted
-        is_cast = batch.compute == 2 and (bool(adapted) or trained.norms)
+        copies_own = batch.stream == 4 if trained.in_place and not is_trained else bool(adapted) or trained.norms
+        is_cast = batch.compute == 2 and copies_own
         copies = len(keeping) if is_cast else min(1, len(keeping))
         total += copies * shapes.hidden * batch.compute
     return total
@@ -158,7 +174,7 @@ def _feed_forward(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_tra
     after = _is_adapted(shapes, trained, _AFTER_ATTENTION)
     queries = shapes.heads * shapes.head_size
     total = 3.0 * wide * c
-    total += c * queries if after and c == 2 else 0
+    total += c * queries if after and c == 2 and not trained.in_place else 0
     if is_trained or _is_adapted(shapes, trained, ("down_proj", "c_proj", "fc2")):
         total += wide * c
     if shapes.experts:
@@ -185,7 +201,12 @@ def _ending(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
 
 
 def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
-    """Gradients on their way through the feed-forward part: in bf16 of its product and both halves at once."""
+    """Gradients on their way through the feed-forward part: in bf16 of its product and both halves at once.
+
+    Where adapters add in place, the product's input and the last norm's are gone by then: two more halves, less those.
+    """
+    if trained.in_place and not trained.layers and not shapes.experts:
+        return 2.0 * shapes.intermediate * batch.compute - 4.0 * shapes.hidden
     parts = 3 if batch.compute == 2 else 2 if trained.layers else 1
     hidden = 2 if batch.compute == 2 else 1
     return float(shapes.intermediate * parts * batch.compute + hidden * shapes.hidden * 4)

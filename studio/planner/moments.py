@@ -117,7 +117,9 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
         ),
         "head": _memory(
             base,
-            activations=inputs + base.head_copy + (0 if kept.one_layer else base.copies) + base.head_gradient,
+            activations=inputs
+            + (0 if kept.one_layer else base.copies)
+            + max(base.head_copy + base.head_gradient, kept.norming),
             gradients=base.held + (base.waiting if base.head_copy else 0),
         ),
         "first layer back": _memory(

@@ -75,7 +75,7 @@ def streaming_words(read_bytes: int, written_bytes: int, steps: int, share: floa
         return ""
     if not written_bytes:
         return f"The base streams from the drive: {human_bytes(read_bytes)} read in each step, nothing written."
-    words = f"Each step reads {human_bytes(read_bytes)} of the drive and writes {human_bytes(written_bytes)}."
+    words = f"Each step reads {human_bytes(read_bytes)} from the drive and writes {human_bytes(written_bytes)}."
     if not steps:
         return words
     return f"{words} The run writes {human_bytes(written_bytes * steps)}, {_percent(share)} of such a drive's life."

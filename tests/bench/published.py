@@ -223,8 +223,9 @@ def _ending(shapes: Shapes) -> int:
 
 
 def _trained(key: str, **settings: Any) -> Callable[[Shapes], Trained]:
+    """A method's numbers; adapters of others do not add in place."""
     method = METHODS.get(key)
-    return lambda shapes: method.estimate(method.Params(**settings), shapes)
+    return lambda shapes: replace(method.estimate(method.Params(**settings), shapes), in_place=False)
 
 
 def _lisa(count: int) -> Callable[[Shapes], Trained]:

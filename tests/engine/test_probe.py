@@ -50,6 +50,19 @@ def test_every_family_is_calculated_as_it_is(family: str, method: str, tmp_path:
     assert 0.95 <= calculated / taken <= 1.12
 
 
+@pytest.mark.parametrize("setting", ["method.dora=true", "method.dropout=0.1"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "phi3"])
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_what_adapters_keep_beside_is_calculated(family: str, setting: str, precision: str, tmp_path: Path) -> None:
+    """Outputs that DoRA stretches, and which inputs were hidden: a tenth to a third of the whole."""
+    sizes = {"n_embd": 256} if family == "gpt2" else {"hidden_size": 256, "intermediate_size": 704}
+    facts = read_facts(make_toy(tmp_path / family, family, num_hidden_layers=3, **sizes))
+    draft = spec(setting, f"train.precision={precision}", "train.batch_size=2", "train.max_length=256")
+    batch = fullest_batch(draft, METHODS.get("lora").estimate(draft.method, facts.shapes), None)
+    calculated = sum(calculated_memory(draft, facts.shapes, CPU, batch)[1].values())
+    assert 0.95 <= calculated / _taken(Probe(draft, facts, batch.tokens, batch.longest)) <= 1.12
+
+
 def _taken(probe: Probe) -> int:
     """Traced; measured where torch knows no shapes for an operation (grouped products in fp32)."""
     try:

@@ -162,7 +162,7 @@ def _write_part(path: Path, start: int, rows: list[RowDigest]) -> None:
         "search": pa.array([row.search for row in rows], pa.large_string()),
         "row": pa.array([row.row for row in rows], pa.large_string()),
     }
-    # What a page shows is left unpacked, for a sorted view reads it from everywhere at once, and so is what is searched:
+    # What a page shows is left unpacked, for a sorted view reads it from everywhere at once. So is what is searched:
     # unpacking would take as long as looking (a million rows take 93 MB more).
     packing = dict.fromkeys(columns, "none") | {"row": "zstd"}
     pq.write_table(

@@ -27,11 +27,11 @@ def middle(rows: list[Row]) -> float:
 
 
 def test_torchtune() -> None:
-    """All four cells within a tenth; our own steps, which are not compiled and keep adapters in fp32, take more."""
+    """All four cells within a tenth; our own steps, not compiled and with adapters in fp32, take as much."""
     cells = list(torchtune())
     assert max(abs(row.error) for row in cells) <= 0.10
     ours = list(torchtune_as_ours())
-    assert all(own.ours > theirs.ours for own, theirs in zip(ours, cells, strict=True))
+    assert all(own.ours == pytest.approx(theirs.ours, rel=0.03) for own, theirs in zip(ours, cells, strict=True))
     assert middle(ours) <= 0.10
 
 
