@@ -17,7 +17,7 @@ from studio.models.companions import companions
 from studio.models.facts import tensor_headers
 from studio.project.tuned import Tuned
 
-_DESCRIBED = 16 << 10  # config and model card
+_DESCRIBED = 4 << 10  # config and model card
 _HEADER = 128  # a tensor's name, shape and place
 
 
