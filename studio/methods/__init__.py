@@ -49,6 +49,7 @@ class Trained:
         drops: whether inputs of adapters are hidden at random, which keeps a byte for each.
         stretches: whether adapters set the lengths of outputs (DoRA), which keeps the outputs.
         norms: whether the norms of trained layers are trained as well; that brings their outcome to fp32.
+        norms_alone: whether norms are trained in layers whose own weights are not.
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
         read_bytes, written_bytes: of the drive, in one optimizer step.
@@ -85,6 +86,7 @@ class Trained:
     drops: bool = False
     stretches: bool = False
     norms: bool = True
+    norms_alone: bool = False
     extra_bytes: int = 0
     scratch_bytes: int = 0
     stored_bytes: int = 0

@@ -56,7 +56,9 @@ def _estimate(params: LongloraParams, shapes: Shapes) -> Trained:
     others = shapes.embedding + shapes.vectors if params.train_embeddings else 0
     numbers = held.adapter + others
     ends = params.train_embeddings
-    return replace(held, weights=others, exact=others, gradients=numbers, state=numbers, ends=ends)
+    return replace(
+        held, weights=others, exact=others, gradients=numbers, state=numbers, ends=ends, norms_alone=ends
+    )
 
 
 def _prepare(base: Base, params: LongloraParams) -> Prepared:

@@ -104,7 +104,7 @@ def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float,
 def layer_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
     """Bytes that one token leaves behind in one layer."""
     return (
-        _norms(shapes, batch, is_trained=is_trained and trained.norms)
+        _norms(shapes, batch, is_trained=trained.norms_alone or (is_trained and trained.norms))
         + _inputs(shapes, trained, batch, is_trained=is_trained)
         + _attention(shapes, batch)
         + _feed_forward(shapes, trained, batch, is_trained=is_trained)
