@@ -51,6 +51,7 @@ class Trained:
         norms: whether the norms of trained layers are trained as well; that brings their outcome to fp32.
         norms_alone: whether norms are trained in layers whose own weights are not.
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
+        moved: numbers of a layer that are there a second time while it computes (MeZO moves them).
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
         read_bytes, written_bytes: of the drive, in one optimizer step.
         lingering_bytes: of those read, what is there already: the last layer up is the first one down.
@@ -89,6 +90,7 @@ class Trained:
     norms_alone: bool = False
     extra_bytes: int = 0
     scratch_bytes: int = 0
+    moved: int = 0
     stored_bytes: int = 0
     read_bytes: int = 0
     written_bytes: int = 0

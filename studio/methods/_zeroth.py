@@ -30,7 +30,8 @@ def hold_nothing(params: ZerothParams, shapes: Shapes) -> Trained:
     outside = shapes.total - sum(shapes.layer_sizes) if params.train_embeddings else 0
     layer = max(shapes.layer_sizes, default=0)
     return Trained(
-        extra_bytes=2 * (outside + layer),
+        extra_bytes=2 * outside,
+        moved=layer,
         scratch_bytes=12 * max(shapes.largest if outside else shapes.widest, 1),
         backward=False,
         forwards=2.0,

@@ -75,7 +75,8 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
         ending=_ending(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
         norming=float(shapes.hidden * (20 - c) * batch.tokens) if trained.backward else 0.0,
         at_loss=3.0 * shapes.hidden * c * batch.tokens,
-        moving=(2.0 * shapes.hidden * batch.stream + wide * (3 * c + casts)) * batch.tokens,
+        # The embedding's outcome is held by the model, the residual and its norm by the layer, angles by all.
+        moving=(3.0 * shapes.hidden * batch.stream + 2 * shapes.head_size * c + wide * (3 * c + casts)) * batch.tokens,
         widening=float(wide * (c + casts)) * batch.tokens,
         returning=_returning(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
         logits=logits_bytes(shapes, batch),

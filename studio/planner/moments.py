@@ -26,6 +26,7 @@ class Steady:
         waiting: the same in fp32, while it waits for the embedding's to be added to it (tied) or stands alone.
         embedding_gradient: short-lived copies at the end, beyond the gradients themselves.
         lowest: gradients that come last: of the lowest layer and the embeddings.
+        moved: a layer's weights a second time, while it computes.
         unpacked: a 4-bit layer's weights, unpacked for use.
         scratch: what the optimizer's step needs beside.
     """
@@ -42,6 +43,7 @@ class Steady:
     waiting: float
     embedding_gradient: float
     lowest: float
+    moved: float
     unpacked: float
     scratch: float
 
@@ -85,6 +87,7 @@ def steady(
         waiting=4.0 * ends if trained.ends and not (shapes.head and accumulates) else 0.0,
         embedding_gradient=4.0 * shapes.embedding * _copies(shapes, accumulates=accumulates) if trained.ends else 0.0,
         lowest=0.0 if accumulates else min(gradients, 4.0 * _lowest(shapes, trained)),
+        moved=float(batch.compute * trained.moved),
         unpacked=batch.compute * shapes.widest if quantised else 0.0,
         scratch=scratch + trained.scratch_bytes,
     )
@@ -132,7 +135,7 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
         ),
         "embeddings": _memory(base, activations=base.embedding_gradient, gradients=base.gradients),
         "optimizer": while_stepping(base),
-        "evaluation": _memory(base, activations=max(kept.moving, loss)),
+        "evaluation": _memory(base, activations=max(kept.moving + base.moved, loss)),
     }
 
 
