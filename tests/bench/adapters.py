@@ -1,0 +1,58 @@
+"""Adapters and what they adapt as one function against peft's own layers: `python -m tests.bench.adapters`.
+
+Two real steps on a random Llama, the same rows. Prints tracked bytes at the fullest moment, and one JSON line a case.
+Time is told by `tests.bench.train`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from studio.engine.probe import Probe, measure
+from studio.models.facts import ModelFacts, read_facts
+from tests.helpers.toy_models import make_toy
+from tests.unit.planner.samples import spec
+
+SIZES = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8, "vocab_size": 8000}
+CASES = {"plain": (), "inputs hidden": ("method.dropout=0.05",), "DoRA": ("method.dora=true",)}
+TOKENS = 512
+
+
+def main() -> None:
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    table = Table("adapter", "precision", "ours, MB", "peft's, MB", "ratio", title="memory at the fullest moment")
+    with TemporaryDirectory() as folder:
+        facts = read_facts(make_toy(Path(folder) / "llama", **SIZES))
+        for precision in ("fp32", "bf16"):
+            for name, settings in CASES.items():
+                ours, theirs = (
+                    peak(facts, (*settings, f"train.precision={precision}"), mine) for mine in (True, False)
+                )
+                table.add_row(name, precision, f"{ours / 1e6:.1f}", f"{theirs / 1e6:.1f}", f"{ours / theirs:.2f}x")
+                print(json.dumps({"id": f"adapter {name} {precision}", "ours": ours, "peft": theirs}))
+    Console(width=100).print(table)
+
+
+def peak(facts: ModelFacts, settings: tuple[str, ...], is_ours: bool) -> int:
+    """Bytes at the fullest moment of two steps."""
+    from tests.bench.sides.quick_products import QuickProducts
+
+    draft = spec("method.key=lora", f"train.max_length={TOKENS}", "train.batch_size=1", *settings)
+    plain = contextlib.nullcontext() if is_ours else patch("studio.engine.adapters.fuse", lambda model: None)
+    with plain, contextlib.redirect_stderr(io.StringIO()), QuickProducts():
+        return sum(measure(Probe(draft, facts, TOKENS, TOKENS), "cpu").values())
+
+
+if __name__ == "__main__":
+    main()
