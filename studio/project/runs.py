@@ -99,6 +99,11 @@ class Run:
         return self.folder / "environment.json"
 
     @property
+    def probe_path(self) -> Path:
+        """What its step was seen to take before it began, where somebody had it looked at."""
+        return self.folder / "probe.json"
+
+    @property
     def checkpoints_dir(self) -> Path:
         return self.folder / "checkpoints"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from studio.errors import Problem, UserError
@@ -9,6 +10,7 @@ from studio.machine.resources import computes_bf16_slowly
 from studio.models.facts import ModelFacts, read_facts
 from studio.models.fingerprint import fingerprint, fingerprint_file
 from studio.models.source import Progress, is_hub_name, resolve_model
+from studio.paths import write_text
 from studio.planner.forecast import forecast, placed
 from studio.planner.machine import this_machine
 from studio.planner.row_sample import read_lengths
@@ -50,6 +52,7 @@ def make_run(
     spec = _placed(spec, absolute, facts, project.folder, may_wear=may_wear)
     marks = {"model": fingerprint(base), "data": fingerprint_file(Path(absolute.data.path))}
     run = Run.create(project.folder, resolve(_pinned(spec, base)), name, fingerprints=marks)
+    _keep_probe(run, facts)
     return run, [problem for problem in [*problems, *_slow_arithmetic(spec)] if not problem.is_fatal]
 
 
@@ -69,6 +72,18 @@ def _placed(spec: RunSpec, absolute: RunSpec, facts: ModelFacts, folder: Path, *
         refuse([] if may_wear else wear_problems(spec, said.written_bytes, said.steps, machine.resources.disk_total))
         return spec
     return placed(spec, facts, machine)
+
+
+def _keep_probe(run: Run, facts: ModelFacts) -> None:
+    """Put what a step was seen to take (`plan --exact`) beside the run: this computer's memory of it may go."""
+    machine = this_machine(run.folder)
+    if not machine.probes:
+        return
+    spec = run.spec()
+    said = forecast(spec, facts, machine, read_lengths(spec, facts.folder))
+    if said.is_exact:
+        seen = {"device": said.device, "memory": said.memory, "peak_bytes": said.peak_bytes}
+        write_text(run.probe_path, json.dumps(seen, indent=1))
 
 
 def _slow_arithmetic(spec: RunSpec) -> list[Problem]:

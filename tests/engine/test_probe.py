@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from studio.models.facts import read_facts
 from studio.planner.calculation import calculated_memory, fullest_batch
 from studio.planner.forecast import forecast
 from studio.planner.machine import Device, this_machine
+from studio.project.folder import Project
 from studio.project.jobs import run_to_result
+from studio.project.starting import make_run as start
+from studio.spec.values import set_values
 from tests.helpers.small_run import write_sums
 from tests.helpers.toy_models import make_toy
 from tests.unit.planner.samples import spec
@@ -108,13 +112,19 @@ def test_torch_is_itself_again_afterwards() -> None:
 def test_the_job_is_remembered_by_every_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "home"))
     model = make_toy(tmp_path / "llama")
-    draft = spec(f"model.source={model}", f"data.path={write_sums(tmp_path / 'rows.jsonl')}", "train.device=cpu")
+    rows = write_sums(tmp_path / "rows.jsonl")
+    draft = spec(f"model.source={model}", f"data.path={rows}", "train.device=cpu", "train.max_length=256")
     said: dict[str, Any] = run_to_result("probe", {"spec": draft.model_dump(mode="json")})
     assert said["how"] == "traced"
     assert said["calculated_bytes"] == pytest.approx(said["peak_bytes"], rel=0.12)
     from studio.planner.row_sample import read_lengths
 
-    rows = read_lengths(draft, model)
-    known = forecast(draft, read_facts(model), this_machine(tmp_path), rows)
+    lengths = read_lengths(draft, model)
+    known = forecast(draft, read_facts(model), this_machine(tmp_path), lengths)
     assert known.is_exact
     assert known.peak_bytes - known.memory["other"] == said["peak_bytes"]
+    run, _ = start(Project.create(tmp_path / "project", draft), draft)
+    kept = json.loads(run.probe_path.read_text(encoding="utf-8"))
+    assert kept == {"device": "cpu", "memory": known.memory, "peak_bytes": known.peak_bytes}
+    other, _ = start(Project.open(tmp_path / "project"), set_values(draft, ["train.batch_size=3"]))
+    assert not other.probe_path.exists()  # nobody looked at that

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 from studio.errors import UserError
 from studio.gui.tasks import Control
 from studio.machine.resources import Resources
 from studio.models.source import STARTER, resolve_model
+from studio.project.runs import Run
 from studio.spec.run_spec import RunSpec
 
 
-def predict(control: Control, spec: RunSpec, resources: Resources) -> int | None:
-    """Bytes at the fullest moment; None where the base model is not on this computer any more."""
+def predict(control: Control, run: Run, spec: RunSpec, resources: Resources) -> int | None:
+    """Bytes at the fullest moment, as seen before the run where somebody had it looked at.
+
+    None where the base model is not on this computer any more.
+    """
+    if run.probe_path.is_file():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # damaged: work it out
+            return int(json.loads(run.probe_path.read_text(encoding="utf-8"))["peak_bytes"])
     from studio.models.facts import read_facts  # heavy
     from studio.planner.forecast import forecast  # heavy
     from studio.planner.machine import machine_of  # heavy

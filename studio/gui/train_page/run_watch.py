@@ -215,7 +215,7 @@ class RunWatch(QObject):
         """Work out the planned peak, once."""
         resources, spec = self._context.machine.resources, self.facts.spec
         if self._prediction is None and spec is not None and resources is not None and self.is_ready:
-            self._prediction = self._context.tasks.run(predict, spec, resources, on_done=self.set_predicted)
+            self._prediction = self._context.tasks.run(predict, self.run, spec, resources, on_done=self.set_predicted)
 
     def _on_machine_changed(self) -> None:
         self._predict()
