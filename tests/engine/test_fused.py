@@ -127,3 +127,17 @@ def test_a_row_that_is_nothing_in_the_base_stays_a_number(tmp_path: Path) -> Non
     fuse(model)
     logits, gradients = outcome(model)
     assert torch.isfinite(logits).all() and all(torch.isfinite(g).all() for g in gradients.values())
+
+
+@pytest.mark.parametrize("settings", [{"lora_dropout": 0.3}, {"use_dora": True}])
+def test_recomputed_layers_give_the_same_gradients(settings: dict[str, Any], tmp_path: Path) -> None:
+    """Hidden inputs are drawn again as they were."""
+    folder = make_toy(tmp_path / "llama")
+    kept, recomputed = adapted(folder, **settings), adapted(folder, **settings)
+    recomputed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for model in (kept, recomputed):
+        fuse(model)
+        model.train()
+    theirs = outcome(kept)[1]
+    for name, gradient in outcome(recomputed)[1].items():
+        assert torch.equal(gradient, theirs[name]), name
