@@ -34,7 +34,12 @@ def run_program(places: Places) -> int:
 def run_tests(places: Places, arguments: list[str]) -> int:
     """The whole suite; Qt draws into memory where there is no display."""
     extra = {} if has_display() else {"QT_QPA_PLATFORM": "offscreen"}
-    return _run([str(places.python), "-m", "pytest", *arguments], places, **extra)
+    return _run([str(places.python), "-m", "pytest", *side_by_side(os.cpu_count()), *arguments], places, **extra)
+
+
+def side_by_side(cores: int | None) -> list[str]:
+    """Pytest's words for several processes, each with whole files; more than four would not fit into small memories."""
+    return ["-n", str(min(cores, 4)), "--dist", "loadfile"] if cores and cores > 1 else []
 
 
 def _run(command: list[str], places: Places, **extra: str) -> int:

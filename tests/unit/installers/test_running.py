@@ -17,7 +17,7 @@ from installers.lock import only_one
 from installers.places import Places, user_cache
 from installers.requirements import requirements
 from installers.runner import Runner, clean_environment, gist_of
-from installers.start import has_display, program
+from installers.start import has_display, program, side_by_side
 
 
 @pytest.mark.parametrize(
@@ -223,3 +223,9 @@ def test_an_error_of_the_system_is_a_sentence(
     assert command_line.run([]) == 1
     told = capsys.readouterr().err
     assert "some file" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(None, None), (1, None), (2, "2"), (64, "4")])
+def test_tests_run_side_by_side_where_there_are_cores(cores: int | None, processes: str | None) -> None:
+    words = side_by_side(cores)
+    assert words == (["-n", processes, "--dist", "loadfile"] if processes else [])
