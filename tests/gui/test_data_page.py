@@ -63,7 +63,8 @@ class Shown:
             summary = self.page.feed.summary
             is_known = summary is not None and summary.figures.is_counted and summary.findings is not None
             is_known = is_known and self.page.feed.progress is None
-            return is_known and (rows is None or self.page.table_card.model.rowCount() == rows)
+            card = self.page.table_card
+            return is_known and not card.is_selecting and (rows is None or card.model.rowCount() == rows)
 
         self.qtbot.waitUntil(counted, timeout=WAIT)
 

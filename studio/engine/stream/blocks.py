@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from studio.engine.stream.buffers import Buffer
+from studio.engine.stream.heap import return_holes
 from studio.engine.stream.schemes import Scheme
 from studio.engine.stream.store import Store
 from studio.engine.stream.traffic import Reading
@@ -108,6 +109,7 @@ class Blocks:
         """
         if self._bound is None or self._bound[0] != at or self._is_wide != wide:
             self.release()
+            return_holes()
             self._is_wide = wide
             self.prefetch(at)
             weights, rest = self._ahead.pop(at)

@@ -133,6 +133,11 @@ class TableCard(QWidget):
         """The chosen row."""
         return self.model.ordinal(self.table.current_row())
 
+    @property
+    def is_selecting(self) -> bool:
+        """Whether rows are being looked for."""
+        return self._selecting is not None
+
     def select(self) -> None:
         """Find the rows to show, off the window's thread."""
         feed = self._feed
