@@ -118,7 +118,8 @@ def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) 
     """Two thin matrices beside each targeted layer (and DoRA's length of each output)."""
     found = targeted(params.targets, shapes)
     thin = sum(params.rank * (linear.inputs + linear.outputs) * linear.count for linear in found)
-    thin += _on_experts(params, shapes)
+    on_experts = _on_experts(params, shapes)
+    thin += on_experts
     lengths = sum(linear.outputs * linear.count for linear in found) if params.dora else 0
     return Trained(
         adapter=thin + lengths,
@@ -127,6 +128,7 @@ def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) 
         quantised=shapes.linear_numbers if quantised else 0,
         adapted=frozenset(linear.name for linear in found),
         rank=params.rank,
+        adapts_experts=on_experts > 0,
         in_place=True,
         drops=params.dropout > 0,
         stretches=params.dora,

@@ -15,7 +15,7 @@ _CHUNK_BYTES = 64 << 20  # studio/engine/token_nll.py: fp32 logits of one chunk 
 _BEFORE_ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn")
 _AFTER_ATTENTION = ("o_proj", "out_proj")
 _UNKEPT = ("q_proj", "k_proj", "o_proj", "out_proj", "down_proj", "c_proj", "fc2")  # outputs, by anyone but DoRA
-_UP = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc1")
+_UP = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc1", "gate")
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,28 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
     layers, each = _layers(shapes, trained, batch) if trained.backward else (0.0, 0.0)
     casts = 4 if trained.adapted and batch.compute == 2 and not trained.in_place else 0
     wide, c = shapes.intermediate, batch.compute
+    widening = float(wide * (c + casts)) * batch.tokens
+    if trained.adapts_experts:
+        weighed = 8.0 * shapes.experts_active + 2.0 * c  # in fp32, once more in order; and the residual
+        widening = weighed * shapes.hidden * batch.tokens + _summed_experts(shapes, trained, batch)
     return Kept(
-        layers=layers * batch.tokens,
+        layers=layers * batch.tokens + _cast_adapters(trained, batch),
         one_layer=each * batch.tokens if batch.checkpointed else 0.0,
         ending=_ending(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
         norming=float(shapes.hidden * (20 - c) * batch.tokens) if trained.backward else 0.0,
         at_loss=3.0 * shapes.hidden * c * batch.tokens,
         # The embedding's outcome is held by the model, the residual and its norm by the layer, angles by all.
-        moving=(3.0 * shapes.hidden * batch.stream + 2 * shapes.head_size * c + wide * (3 * c + casts)) * batch.tokens,
-        widening=float(wide * (c + casts)) * batch.tokens,
-        returning=_returning(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
+        moving=(3.0 * shapes.hidden * batch.stream + 2 * shapes.head_size * c + wide * (3 * c + casts)) * batch.tokens
+        + widening * trained.adapts_experts,
+        widening=widening,
+        returning=_returning(shapes, trained, batch) if trained.backward else 0.0,
         logits=logits_bytes(shapes, batch),
     )
+
+
+def _cast_adapters(trained: Trained, batch: MicroBatch) -> float:
+    """Bytes of adapters in 16 bits as experts are summed with them, which their gradient needs."""
+    return 2.0 * trained.adapter * (trained.adapts_experts and batch.compute == 2 and not batch.checkpointed)
 
 
 def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float, float]:
@@ -179,20 +189,29 @@ def _feed_forward(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_tra
     if is_trained or _is_adapted(shapes, trained, ("down_proj", "c_proj", "fc2")):
         total += wide * c
     if shapes.experts:
-        total += _experts(shapes, batch, is_kept=is_trained or bool(trained.adapted), is_adapted=bool(trained.adapted))
+        total += _experts(shapes, trained, batch, is_trained=is_trained)
     return total
 
 
-def _experts(shapes: Shapes, batch: MicroBatch, *, is_kept: bool, is_adapted: bool) -> float:
-    """Sorted inputs and weighted outcomes of the chosen experts, and what goes into their last product.
+def _experts(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
+    """Sorted inputs and outcomes of the chosen experts, and what goes into their last product.
 
-    Copies for sorting and weighing are counted as they were found on Mixtral and Qwen3, not derived.
+    Where their own weights are trained, copies for sorting and weighing are counted as they were found on Mixtral and
+    Qwen3, not derived.
     """
-    if batch.compute == 2:
-        hidden, wide = 7.5, 6.0
+    if trained.adapts_experts:
+        each = (2.0 * shapes.hidden + shapes.expert_width) * batch.compute
     else:
-        hidden, wide = (22.0, 5.2) if is_adapted else (4.0, 4.0)
-    return shapes.experts_active * (shapes.hidden * hidden + shapes.expert_width * wide * is_kept)
+        hidden, wide = (7.5, 6.0) if batch.compute == 2 else (4.0, 4.0)
+        each = shapes.hidden * hidden + shapes.expert_width * wide * is_trained
+    return shapes.experts_active * each
+
+
+def _summed_experts(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """Bytes of one layer's experts with their adapters added (studio/engine/experts.py): there while it computes."""
+    if not trained.adapts_experts:
+        return 0.0
+    return 3.0 * shapes.expert_count * shapes.expert_width * shapes.hidden * batch.compute
 
 
 def _ending(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
@@ -202,7 +221,18 @@ def _ending(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
 
 
 def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
-    """Gradients on their way through the feed-forward part: in bf16 of its product and both halves at once.
+    """Gradients on their way through the feed-forward part.
+
+    Of adapted experts: of what they weigh and sort, or of the doubled half's sum, which is as large, beside it.
+    """
+    if trained.adapts_experts:
+        weighed = shapes.experts_active * shapes.hidden * (14.0 if batch.compute == 2 else 12.0) * batch.tokens
+        return max(weighed, 4 / 3 * _summed_experts(shapes, trained, batch))
+    return _returning_a_token(shapes, trained, batch) * batch.tokens
+
+
+def _returning_a_token(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """In bf16 of the product and both halves at once.
 
     Where adapters add in place, the product's input and the last norm's are gone by then: two more halves, less those.
     """

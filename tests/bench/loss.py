@@ -7,7 +7,6 @@ above what it had before the first forward.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from tests.bench.sides.memory_peak import most_resident
 
 VOCABULARY, HIDDEN, TOKENS = 128_256, 256, 2048
 SIDES = ("ours, frozen head", "torch, frozen head", "ours, trained head", "torch, trained head")
@@ -56,7 +57,7 @@ def measure(side: str) -> None:
     head = nn.Linear(HIDDEN, VOCABULARY, bias=False).requires_grad_("trained" in side)
     hidden = torch.randn(TOKENS, HIDDEN, requires_grad=True)
     targets = torch.randint(0, VOCABULARY, (TOKENS,))
-    before, times = peak(), []
+    before, times = most_resident(), []
     for _ in range(3):
         hidden.grad = head.weight.grad = None
         begun = time.perf_counter()
@@ -68,12 +69,7 @@ def measure(side: str) -> None:
         times.append(time.perf_counter() - begun)
     grads = [g for g in (hidden.grad, head.weight.grad) if g is not None]
     sums = [float(loss.detach()), *(float(g.norm()) for g in grads)]
-    print(json.dumps({"peak": peak() - before, "seconds": min(times[1:]), "sums": sums}))
-
-
-def peak() -> int:
-    """Bytes of the largest resident size so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"peak": most_resident() - before, "seconds": min(times[1:]), "sums": sums}))
 
 
 if __name__ == "__main__":

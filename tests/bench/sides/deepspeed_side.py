@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench.sides.memory_peak import Peak, anonymous
+from tests.bench.sides.memory_peak import Peak, anonymous, most_resident
 from tests.bench.sides.products import quicken
 from tests.bench.sides.tokens import token_rows
 
@@ -48,8 +47,7 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         engine, *_ = deepspeed.initialize(model=model, config=settings)
         found = steps(engine, wanted)
         del kept
-    high = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {**found, "idle": idle, "peak": peak.bytes - idle, "rss": high}
+    return {**found, "idle": idle, "peak": peak.bytes - idle, "rss": most_resident()}
 
 
 def steps(engine: Any, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,16 @@ class Peak:
 
 def anonymous() -> int:
     """Bytes of memory that no file stands behind."""
+    return _status("RssAnon")
+
+
+def most_resident() -> int:
+    """Bytes of the largest resident size so far; getrusage would count what the starting process had taken."""
+    return _status("VmHWM")
+
+
+def _status(name: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
-    raise AssertionError("this system does not tell anonymous memory")
+    raise AssertionError(f"this system does not tell {name}")

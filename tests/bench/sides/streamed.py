@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import resource
 import sys
 import threading
 import time
@@ -30,7 +29,7 @@ from studio.models.facts import read_facts
 from studio.protocol import events
 from studio.spec.check import resolve
 from studio.spec.run_spec import RunSpec
-from tests.bench.sides.memory_peak import Peak, anonymous
+from tests.bench.sides.memory_peak import Peak, anonymous, most_resident
 from tests.bench.sides.products import quicken
 
 
@@ -93,7 +92,7 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         "buffers": store.pool.held_bytes if store else 0,
         "idle": idle,
         "peak": peak.bytes - idle,
-        "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "rss": most_resident(),
         "saving": loop.saving,
         "spans": loop.spans,
         "numbers": read_facts(model).num_parameters,

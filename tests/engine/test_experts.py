@@ -1,0 +1,51 @@
+"""Experts summed with their adapters again in the backward pass: the same numbers, without all layers' sums at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from studio.engine.experts import sum_again
+from studio.engine.tracker import Tracker
+from tests.engine.test_fused import adapted, outcome
+from tests.helpers.toy_models import make_toy
+
+LAYERS, EXPERTS, HIDDEN, WIDE = 4, 8, 64, 128
+
+
+@pytest.mark.parametrize("family", ["mixtral", "qwen3_moe"])
+@pytest.mark.parametrize("bf16", [False, True])
+def test_the_same_bits_in_less_memory(family: str, bf16: bool, tmp_path: Path) -> None:
+    sizes = {"num_local_experts": EXPERTS} if family == "mixtral" else {"num_experts": EXPERTS}
+    sizes |= {"intermediate_size": WIDE} if family == "mixtral" else {"moe_intermediate_size": WIDE}
+    folder = make_toy(tmp_path / family, family, hidden_size=HIDDEN, num_hidden_layers=LAYERS, **sizes)
+    found = []
+    for sums_again in (False, True):
+        model = adapted(folder)
+        if bf16:
+            model.to(torch.bfloat16)
+        if sums_again:
+            sum_again(model)
+        with Tracker() as tracker:
+            found.append((*outcome(model, bf16=bf16), tracker.peak_bytes))
+    (theirs, their_gradients, their_peak), (logits, gradients, peak) = found
+    assert torch.equal(logits, theirs)
+    assert any("experts" in name for name in gradients) and gradients.keys() == their_gradients.keys()
+    for name, gradient in gradients.items():
+        assert torch.equal(gradient, their_gradients[name]), name
+    summed = 3 * EXPERTS * HIDDEN * WIDE * (2 if bf16 else 4)
+    assert peak <= their_peak - (LAYERS - 2) * summed  # the last layer's are there all the same, going up and down
+
+
+def test_an_adapter_that_is_off_is_left_off(tmp_path: Path) -> None:
+    model = adapted(make_toy(tmp_path / "mixtral", "mixtral"))
+    ids = torch.arange(12)[None]
+    with torch.no_grad(), model.disable_adapter():
+        plain = model(input_ids=ids).logits
+    sum_again(model)
+    with torch.no_grad(), model.disable_adapter():
+        assert torch.equal(model(input_ids=ids).logits, plain)
+    with torch.no_grad():
+        assert not torch.allclose(model(input_ids=ids).logits, plain)
