@@ -27,6 +27,7 @@ from studio.gui.controls.painting import antialiased
 from studio.gui.drop_sheet import DropSheet
 from studio.gui.dropping import Dropped, recognise
 from studio.gui.faults import Faults
+from studio.gui.help import show_help
 from studio.gui.page import PAGES, Command, PageWidget
 from studio.gui.palette import Palette
 from studio.gui.projects_menu import ProjectsMenu
@@ -283,6 +284,7 @@ class Window(QWidget):
                 self._key(command.key, command.slot)
         self._key("Ctrl+K", self.palette_view.open)
         self._key("F6", self._next_pane)
+        self._key("F1", lambda: show_help(self))
 
     def _set_page_keys(self, widget: PageWidget) -> None:
         for shortcut in self._page_keys:

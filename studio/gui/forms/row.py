@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -48,6 +49,7 @@ class FieldRow(QWidget):
         self.help = Text(facts.help, "small", "text2", wrap=True)
         self._lay_out()
         self.setObjectName(facts.path)
+        self.editor.setWhatsThis(_in_full(facts))
         self.editor.edited.connect(self._on_edited)
 
     def set_value(self, value: Any) -> None:
@@ -94,3 +96,15 @@ class FieldRow(QWidget):
     def _on_edited(self, value: Any) -> None:
         self.problem = ""
         self.edited.emit(self.facts.path, value)
+
+
+def _in_full(facts: FieldFacts) -> str:
+    """What F1 says of it."""
+    words = [f"<b>{escape(facts.title)}</b>", escape(facts.help)]
+    if facts.choices:
+        words.append("One of: " + escape(", ".join(facts.choices)))
+    elif facts.low is not None and facts.high is not None:
+        words.append(f"From {facts.low:g} to {facts.high:g} {facts.unit}".rstrip())
+    if "." in facts.path:
+        words.append(f"In files and commands: <code>{facts.path}</code>")
+    return "<br>".join(words)

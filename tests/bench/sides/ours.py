@@ -28,7 +28,7 @@ def main() -> None:
     from tests.bench.packs import batches_of
 
     torch.set_num_threads(job["threads"])
-    params = LoraParams(rank=8, alpha=16, rank_stabilised=False)
+    params = LoraParams(rank=8, alpha=16, rank_stabilised=False, **job.get("method", {}))
     spec = RunSpec.model_validate(
         {
             "model": {"source": job["model"]},
