@@ -38,6 +38,7 @@ class Shapes:
         intermediate: width of the feed-forward part that one token goes through (all its experts together).
         linears: the linear layers inside decoder layers: what "all-linear" adapters sit on and 4 bits apply to.
         experts: numbers in fused expert weights: no linear layers to the libraries, so never quantised.
+        weighs_exactly: whether outcomes of experts are weighed in fp32, whatever the rest computes in.
         expert_count, expert_width, experts_active: experts of a layer, the width of one, how many a token goes through.
         vectors: numbers in norms and biases.
         embedding: numbers of the input embedding.
@@ -66,6 +67,7 @@ class Shapes:
     expert_count: int = 0
     expert_width: int = 0
     experts_active: int = 0
+    weighs_exactly: bool = False
     vectors: int = 0
     embedding: int = 0
     head: int = 0
@@ -155,6 +157,10 @@ def _sorted(
     return linears, experts, vectors, rest
 
 
+_ROUNDS_SHARES = ("qwen2_moe", "qwen3_moe", "qwen3_next", "olmoe", "ernie4_5_moe")
+"""In transformers 5 these round each expert's share to the precision of the router; the others leave it in fp32."""
+
+
 def _dimensions(text: Mapping[str, Any]) -> dict[str, Any]:
     hidden = number(text, "hidden_size", "n_embd")
     heads = number(text, "num_attention_heads", "n_head")
@@ -173,6 +179,7 @@ def _dimensions(text: Mapping[str, Any]) -> dict[str, Any]:
         "expert_count": count,
         "expert_width": expert if count else 0,
         "experts_active": chosen if count else 0,
+        "weighs_exactly": bool(count) and text.get("model_type") not in _ROUNDS_SHARES,
         "window": window,
         "softcaps_attention": bool(text.get("attn_logit_softcapping")),
         "drops_attention": bool(text.get("attn_pdrop", text.get("attention_dropout"))),

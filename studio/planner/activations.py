@@ -71,11 +71,13 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
     wide, c = shapes.intermediate, batch.compute
     widening = float(wide * (c + casts)) * batch.tokens
     if trained.adapts_experts:
-        weighed = 8.0 * shapes.experts_active + 2.0 * c  # in fp32, once more in order; and the residual
+        # What is weighed once more in order, and the residual.
+        weighed = 2.0 * _share_bytes(shapes, batch) * shapes.experts_active + 2.0 * c
         widening = weighed * shapes.hidden * batch.tokens + _summed_experts(shapes, trained, batch)
+    casts_kept = 2.0 * trained.adapter if trained.adapts_experts and c == 2 else 0.0  # experts are summed with those
     return Kept(
-        layers=layers * batch.tokens + _cast_adapters(trained, batch),
-        one_layer=each * batch.tokens if batch.checkpointed else 0.0,
+        layers=layers * batch.tokens + (0.0 if batch.checkpointed else casts_kept),
+        one_layer=each * batch.tokens + casts_kept / max(1, shapes.layers) if batch.checkpointed else 0.0,
         ending=_ending(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
         norming=float(shapes.hidden * (20 - c) * batch.tokens) if trained.backward else 0.0,
         at_loss=3.0 * shapes.hidden * c * batch.tokens,
@@ -86,11 +88,6 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
         returning=_returning(shapes, trained, batch) if trained.backward else 0.0,
         logits=logits_bytes(shapes, batch),
     )
-
-
-def _cast_adapters(trained: Trained, batch: MicroBatch) -> float:
-    """Bytes of adapters in 16 bits as experts are summed with them, which their gradient needs."""
-    return 2.0 * trained.adapter * (trained.adapts_experts and batch.compute == 2 and not batch.checkpointed)
 
 
 def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float, float]:
@@ -199,12 +196,19 @@ def _experts(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained:
     Where their own weights are trained, copies for sorting and weighing are counted as they were found on Mixtral and
     Qwen3, not derived.
     """
-    if trained.adapts_experts:
+    if is_trained:
+        hidden, wide = (7.5, 6.0) if batch.compute == 2 else (4.0, 4.0)
+        each = shapes.hidden * hidden + shapes.expert_width * wide
+    elif trained.adapts_experts:
         each = (2.0 * shapes.hidden + shapes.expert_width) * batch.compute
     else:
-        hidden, wide = (7.5, 6.0) if batch.compute == 2 else (4.0, 4.0)
-        each = shapes.hidden * hidden + shapes.expert_width * wide * is_trained
+        each = float(shapes.hidden * batch.compute)
     return shapes.experts_active * each
+
+
+def _share_bytes(shapes: Shapes, batch: MicroBatch) -> int:
+    """Of a number of an expert's outcome once it is weighed."""
+    return 4 if shapes.weighs_exactly else batch.compute
 
 
 def _summed_experts(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
@@ -223,12 +227,18 @@ def _ending(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
 def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     """Gradients on their way through the feed-forward part.
 
-    Of adapted experts: of what they weigh and sort, or of the doubled half's sum, which is as large, beside it.
+    Of frozen or adapted experts: of what is weighed and sorted, or of both halves; with adapters also of the doubled
+    half's sum, which is as large, beside it. Computed again, a layer has both sums when the last product's comes.
     """
-    if trained.adapts_experts:
-        weighed = shapes.experts_active * shapes.hidden * (14.0 if batch.compute == 2 else 12.0) * batch.tokens
-        return max(weighed, 4 / 3 * _summed_experts(shapes, trained, batch))
-    return _returning_a_token(shapes, trained, batch) * batch.tokens
+    if not shapes.experts or trained.layers:
+        return _returning_a_token(shapes, trained, batch) * batch.tokens
+    share, c = _share_bytes(shapes, batch), batch.compute
+    weighed = shapes.hidden * (3 * share + (c if share > c else 0))
+    wide = float(shapes.expert_width * c)
+    adapted = wide if batch.checkpointed else 0.0
+    halves = adapted if trained.adapts_experts else 3 * wide - shapes.hidden * c
+    places, summed = shapes.experts_active * batch.tokens, 4 / 3 * _summed_experts(shapes, trained, batch)
+    return max(places * weighed, places * halves + summed)
 
 
 def _returning_a_token(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
@@ -236,7 +246,7 @@ def _returning_a_token(shapes: Shapes, trained: Trained, batch: MicroBatch) -> f
 
     Where adapters add in place, the product's input and the last norm's are gone by then: two more halves, less those.
     """
-    if trained.in_place and not trained.layers and not shapes.experts:
+    if trained.in_place and not trained.layers:
         return 2.0 * shapes.intermediate * batch.compute - 4.0 * shapes.hidden
     parts = 3 if batch.compute == 2 else 2 if trained.layers else 1
     hidden = 2 if batch.compute == 2 else 1
