@@ -44,7 +44,7 @@ class LowRankParams(MethodParams):
     dora: bool = setting(
         False,
         title="DoRA",
-        help="Learns size and direction apart (arXiv 2402.09353): often a little better, about a third slower.",
+        help="Learns size and direction apart (arXiv 2402.09353): often a little better, a little slower.",
         advanced=True,
     )
 
