@@ -116,7 +116,7 @@ def report_converter(*, is_quick: bool) -> None:
 
 def report_window(*, is_quick: bool) -> None:
     """Qt draws into memory, and knows the system's fonts; with an X display its own library must be there too."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    os.environ["QT_QPA_PLATFORM"] = os.environ.get("QT_QPA_PLATFORM") or "offscreen"  # set to nothing, Qt aborts
     try:
         from PySide6 import __version__
         from PySide6.QtGui import QFontDatabase
