@@ -62,6 +62,9 @@ class PlacedParams(CachedParams, LowRankParams):
     )
 
 
+NOT_ON_EXPERTS = 'Leave it out, or name layers outside the experts, as method.targets=["q_proj","v_proj"].'
+
+
 def placements(params: PlacedParams, *, can_stream: bool) -> tuple[PlacedParams, ...]:
     """Where the base may lie, the quickest place first."""
     if params.placement != "auto":
@@ -97,6 +100,13 @@ def problems(params: LowRankParams, facts: ModelFacts | None) -> list[Problem]:
                 f"Use at most {facts.hidden_size}; the method full trains all weights.",
             )
         )
+    if facts and _on_experts(params, facts.shapes):
+        for path, is_on, what in (
+            ("method.dropout", params.dropout > 0, "hide no inputs"),
+            ("method.dora", params.dora, "know no DoRA"),
+        ):
+            if is_on:
+                found.append(Problem(path, f"Adapters on a mixture's experts {what}.", NOT_ON_EXPERTS))
     return found
 
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Literal
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
-from studio.methods._lora import PlacedParams, estimate, estimate_streamed, placed_problems, placements
+from studio.methods._lora import (
+    NOT_ON_EXPERTS,
+    PlacedParams,
+    estimate,
+    estimate_streamed,
+    placed_problems,
+    placements,
+)
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
@@ -39,6 +46,9 @@ def _problems(params: LoraParams, facts: ModelFacts | None) -> list[Problem]:
         found.append(
             Problem("method.init", f'"{params.init}" does not go with DoRA.', 'Use init "default", or turn dora off.')
         )
+    if facts and estimate(params, facts.shapes).adapts_experts and params.init not in ("default", "gaussian"):
+        message = f"Adapters on a mixture's experts cannot start from {params.init}."
+        found.append(Problem("method.init", message, NOT_ON_EXPERTS))
     return found
 
 

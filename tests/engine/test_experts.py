@@ -9,8 +9,11 @@ import torch
 
 from studio.engine.experts import sum_again
 from studio.engine.tracker import Tracker
+from studio.methods import METHODS
+from studio.models.facts import read_facts
 from tests.engine.test_fused import adapted, outcome
 from tests.helpers.toy_models import make_toy
+from tests.unit.planner.samples import spec
 
 LAYERS, EXPERTS, HIDDEN, WIDE = 4, 8, 64, 128
 
@@ -49,3 +52,12 @@ def test_an_adapter_that_is_off_is_left_off(tmp_path: Path) -> None:
         assert torch.equal(model(input_ids=ids).logits, plain)
     with torch.no_grad():
         assert not torch.allclose(model(input_ids=ids).logits, plain)
+
+
+@pytest.mark.parametrize("setting", ["method.dropout=0.1", "method.dora=true", "method.init=pissa"])
+def test_what_experts_cannot_have_is_said_before_the_start(setting: str, tmp_path: Path) -> None:
+    facts = read_facts(make_toy(tmp_path / "mixtral", "mixtral"))
+    method = METHODS.get("lora")
+    (found,) = method.problems(spec(setting).method, facts)
+    assert found.path == setting.split("=")[0] and "experts" in found.message and "method.targets" in found.hint
+    assert method.problems(spec(setting, 'method.targets=["q_proj","v_proj"]').method, facts) == []
