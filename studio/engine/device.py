@@ -11,10 +11,14 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from studio.errors import UserError
+from studio.machine.resources import emulates_bf16
 
 
-def make_accelerator(device: str, precision: str) -> Accelerator:
+def make_accelerator(device: str, precision: str, *, widens: bool = False) -> Accelerator:
     """An accelerator for "auto", "cpu", "cuda", "cuda:1" or "mps", computing in "fp32" or "bf16".
+
+    Args:
+        widens: whether 16-bit weights can be computed with in fp32; done where a processor would emulate bf16.
 
     Raises:
         UserError: the device is not there.
@@ -25,9 +29,11 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     for state in (AcceleratorState, GradientState, PartialState):
         state._reset_state()  # one process may train twice (tests): the library keeps its first answer for ever
+    on_processor = device == "cpu" or (device == "auto" and not _has_accelerator())
+    is_wide = precision == "fp32" or (widens and on_processor and emulates_bf16())
     return Accelerator(
-        cpu=device == "cpu" or (device == "auto" and not _has_accelerator()),
-        mixed_precision="bf16" if precision == "bf16" else "no",
+        cpu=on_processor,
+        mixed_precision="no" if is_wide else "bf16",
         project_dir=str(Path(gettempdir())),
     )
 

@@ -36,7 +36,12 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Resources:
-    """This computer at one moment. `ram_free` is what a program can take without swapping."""
+    """This computer at one moment.
+
+    Attributes:
+        ram_free: what a program can take without swapping.
+        emulates_bf16: whether the processor has no 16-bit arithmetic.
+    """
 
     gpus: tuple[Gpu, ...]
     ram_total: int
@@ -45,6 +50,7 @@ class Resources:
     disk_free: int
     cpu_name: str
     cpu_cores: int
+    emulates_bf16: bool = False
 
 
 def read_resources(folder: Path) -> Resources:
@@ -58,6 +64,7 @@ def read_resources(folder: Path) -> Resources:
         disk_free=disk.free,
         cpu_name=_cpu_name(),
         cpu_cores=_cores(),
+        emulates_bf16=emulates_bf16(),
     )
 
 
@@ -65,16 +72,20 @@ _FAST_BF16 = ({"avx512bw", "avx512dq", "avx512vl"}, {"amx_bf16"})
 """What a processor must have of either for torch's 16-bit products not to be emulated."""
 
 
-def computes_bf16_slowly(cpuinfo: str | None = None) -> bool:
-    """Whether this computer trains on a processor that emulates bf16: ten to a hundred times slower than fp32.
+def computes_bf16_slowly() -> bool:
+    """Whether this computer trains on a processor that emulates bf16, as none does that has a card."""
+    return not read_gpus() and emulates_bf16()
+
+
+@functools.cache
+def emulates_bf16(cpuinfo: str | None = None) -> bool:
+    """Whether the processor emulates bf16: ten to a hundred times slower than fp32.
 
     Args:
         cpuinfo: text in the form of Linux's /proc/cpuinfo; None reads this computer's. What cannot be told is taken to
-            be fast, as are computers with a card.
+            be fast.
     """
     if cpuinfo is None:
-        if read_gpus():
-            return False
         try:
             cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -92,6 +103,11 @@ def cache_room(free: int, wanted: int | None) -> int:
     A quarter of what is free is left alone: other programs grow, too.
     """
     return wanted if wanted is not None else int(0.75 * free) // 2
+
+
+def graph_room(free: int, wanted: int | None) -> int:
+    """Bytes of free RAM that graphs of streamed layers may stay in: as many as are wanted, or half of a cache's."""
+    return wanted if wanted is not None else cache_room(free, None) // 2
 
 
 def read_gpus() -> tuple[Gpu, ...]:

@@ -61,6 +61,8 @@ class Trained:
             or arithmetic in fp32 they have 32.
         cacheable_bytes: of those read twice a step, what spare RAM may keep instead; `cacheable_state_bytes`: of those
             read once, what it may keep after them; `cache_bytes`: so many were asked for, None for what is spare.
+        graph_bytes: of layers that are computed anew, what spare RAM may keep instead where the processor computes; the
+            same.
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
         elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
             pass through.
@@ -102,6 +104,7 @@ class Trained:
     cacheable_bytes: int = 0
     cacheable_state_bytes: int = 0
     cache_bytes: int | None = None
+    graph_bytes: int | None = 0
     elsewhere: int = 0
     recomputes: bool = False
     backward: bool = True
@@ -123,6 +126,7 @@ class Method:
         prepare: makes a loaded base model ready to train; imports the engine inside.
         lighter: key of the method that does nearly the same with less memory, "" for none.
         is_streamed: whether weights come from the drive layer by layer, into buffers that no tracing of torch sees.
+        widens: whether 16-bit weights become fp32 as they come, where the processor would emulate 16-bit arithmetic.
         quantises_base: whether the base is loaded in 4 bits (the loader asks).
         placements: the same settings with the base in one place after the other, the quickest first; one where there is
             no choice or it has been made.
@@ -143,6 +147,7 @@ class Method:
     lighter: str = ""
     quantises_base: bool = False
     is_streamed: bool = False
+    widens: bool = False
     is_sharded: bool = False
     placements: Callable[[Any], tuple[Any, ...]] = lambda params: (params,)
     stretch: Callable[[Any], float] = lambda params: 1.0

@@ -30,7 +30,27 @@ class CachedParams(MethodParams):
     @property
     def cache_bytes(self) -> int | None:
         """None for what is spare."""
-        return None if self.cache_gb is None else int(self.cache_gb * 1e9)
+        return _bytes(self.cache_gb)
+
+
+class GraphParams(MethodParams):
+    """How much memory may keep of what layers that stream leave behind on the way up."""
+
+    graph_gb: float | None = setting(
+        None,
+        title="Kept activations",
+        help="Where the processor trains and layers stream: those whose activations stay in memory are not"
+        " computed anew on the way back, which is up to a quarter of a step's computing, or a third of an adapter's."
+        " Empty takes half as much as streamed layers may; 0 takes nothing.",
+        unit="GB",
+        ge=0,
+        advanced=True,
+    )
+
+    @property
+    def graph_bytes(self) -> int | None:
+        """None for what is spare."""
+        return _bytes(self.graph_gb)
 
 
 def layers_held(shapes: Shapes) -> int:
@@ -41,3 +61,7 @@ def layers_held(shapes: Shapes) -> int:
 def ends_held(shapes: Shapes) -> int:
     """Numbers of embedding and head where they stay in memory, 0 where they stream in tiles."""
     return shapes.embedding + shapes.head if shapes.embedding <= HELD_NUMBERS else 0
+
+
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else int(gigabytes * 1e9)

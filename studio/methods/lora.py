@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from studio.declare import setting
@@ -15,6 +16,7 @@ from studio.methods._lora import (
     placed_problems,
     placements,
 )
+from studio.methods._streamed import GraphParams
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
 
 
-class LoraParams(PlacedParams):
+class LoraParams(GraphParams, PlacedParams):
     """LoRA, with the library's variants that train, merge and export."""
 
     key: Literal["lora"] = "lora"
@@ -53,14 +55,17 @@ def _problems(params: LoraParams, facts: ModelFacts | None) -> list[Problem]:
 
 
 def _estimate(params: LoraParams, shapes: Shapes) -> Trained:
-    return (estimate_streamed if params.placement == "drive" else estimate)(params, shapes)
+    if params.placement == "drive":
+        return replace(estimate_streamed(params, shapes), graph_bytes=params.graph_bytes)
+    return estimate(params, shapes)
 
 
 def _prepare(base: Base, params: LoraParams) -> Prepared:
     if params.placement == "drive":
         from studio.engine.stream.frozen import prepare_frozen  # heavy
 
-        return prepare_frozen(base, params, init=params.init, quantise=False, cache_bytes=params.cache_bytes)
+        room = {"cache_bytes": params.cache_bytes, "graph_bytes": params.graph_bytes}
+        return prepare_frozen(base, params, init=params.init, quantise=False, **room)
     from studio.engine.adapters import prepare_low_rank  # heavy
 
     return prepare_low_rank(base, params, init=params.init, quantise=False)

@@ -8,7 +8,7 @@ from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
 from studio.methods._layers import whole_weights_problems
-from studio.methods._streamed import CachedParams, ends_held, layers_held
+from studio.methods._streamed import CachedParams, GraphParams, ends_held, layers_held
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
 
 
-class SsdOffloadParams(CachedParams):
+class SsdOffloadParams(GraphParams, CachedParams):
     """How a number is kept on the drive, how gradients are clipped, how much memory may be used."""
 
     key: Literal["ssd_offload"] = "ssd_offload"
@@ -109,6 +109,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         cacheable_bytes=2 * sum(shapes.layer_sizes),
         cacheable_state_bytes=int((each - 2) * learning) if params.learners == "all" else 0,
         cache_bytes=params.cache_bytes,
+        graph_bytes=params.graph_bytes,
         extra_bytes=min(_BUFFER_BYTES, int(6 * each * widest)),
         stored_bytes=int(2 * each * shapes.total) + spilt,
         read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + (each - 2) * learning) + 2 * spilt,
@@ -141,6 +142,7 @@ def _prepare(base: Base, params: SsdOffloadParams) -> Prepared:
         scheme=params.scheme,
         clipping=params.clipping,
         cache_bytes=params.cache_bytes,
+        graph_bytes=params.graph_bytes,
         learners=params.learners,
         at_once=params.active_layers,
         interval=params.interval,
@@ -161,4 +163,5 @@ METHOD = Method(
     prepare=_prepare,
     lighter="lora",
     is_streamed=True,
+    widens=True,
 )

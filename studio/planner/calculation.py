@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from studio.data.growing import num_heldout
 from studio.errors import UserError
 from studio.machine.bench import Habits, Speeds
-from studio.machine.resources import cache_room
+from studio.machine.resources import cache_room, graph_room
 from studio.methods import METHODS, Trained
 from studio.models.arithmetic import Shapes
 from studio.optimizers import OPTIMIZERS
@@ -58,7 +58,7 @@ def calculate(
     """
     trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
     optimizer = OPTIMIZERS.get(spec.optimizer.key)
-    batch = fullest_batch(spec, trained, rows)
+    batch = fullest_batch(spec, trained, rows, widens=is_wide(spec, device, machine))
     moment, memory = _fullest_memory(spec, shapes, trained, device, batch)
     known = machine.probes.get(probe_key(spec, shapes, batch, device.kind)) if machine.probes else None
     if known:
@@ -69,7 +69,8 @@ def calculate(
     usual = _usual_batch(batch, spec, per_step)
     room = cache_room(machine.resources.ram_free, trained.cache_bytes)
     read, written = bytes_of_a_step(spec, trained, room, is_bf16=is_bf16)
-    seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual)
+    anew = _anew(spec, shapes, trained, device, machine.resources.ram_free, usual)
+    seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual, anew)
     if seconds is not None:  # reading and writing go on beside computing
         seconds = max(seconds, drive_seconds(read, written, machine.speeds))
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
@@ -149,6 +150,7 @@ def _seconds(
     speeds: Speeds | None,
     habits: Habits,
     batch: MicroBatch,
+    anew: float = 1.0,
 ) -> float | None:
     return step_seconds(
         shapes,
@@ -159,10 +161,25 @@ def _seconds(
         device=device.kind,
         speeds=speeds,
         habits=habits,
+        anew=anew,
     )
 
 
-def fullest_batch(spec: RunSpec, trained: Trained, rows: RowLengths | None) -> MicroBatch:
+def _anew(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, ram_free: int, batch: MicroBatch) -> float:
+    """Of layers that are computed anew, the share whose graph does not stay in memory."""
+    if device.is_card or trained.graph_bytes == 0 or not shapes.layers:
+        return 1.0
+    each = spec.train.accumulation * kept(shapes, trained, batch).one_layer
+    room = graph_room(ram_free, trained.graph_bytes)
+    return 1 - min(shapes.layers, int(room / each)) / shapes.layers if each else 1.0
+
+
+def is_wide(spec: RunSpec, device: Device, machine: Machine) -> bool:
+    """Whether arithmetic is fp32 on weights of 16 bits."""
+    return not device.is_card and machine.resources.emulates_bf16 and METHODS.get(spec.method.key).widens
+
+
+def fullest_batch(spec: RunSpec, trained: Trained, rows: RowLengths | None, *, widens: bool = False) -> MicroBatch:
     """The micro-batch that takes the most memory."""
     train = spec.train
     if rows is None or train.packing:
@@ -170,12 +187,12 @@ def fullest_batch(spec: RunSpec, trained: Trained, rows: RowLengths | None) -> M
         tokens = train.batch_size * train.max_length
     else:
         tokens, longest = rows.fullest(train.batch_size, train.max_length)
-    return micro_batch(spec, trained, tokens, longest)
+    return micro_batch(spec, trained, tokens, longest, widens=widens)
 
 
-def micro_batch(spec: RunSpec, trained: Trained, tokens: int, longest: int) -> MicroBatch:
+def micro_batch(spec: RunSpec, trained: Trained, tokens: int, longest: int, *, widens: bool = False) -> MicroBatch:
     """So many tokens as this draft reads them."""
-    train, compute = spec.train, 4 if spec.train.precision == "fp32" else 2
+    train, compute = spec.train, 4 if widens or spec.train.precision == "fp32" else 2
     return MicroBatch(
         tokens=max(1, tokens),
         longest=max(1, longest),

@@ -25,14 +25,19 @@ def step_seconds(
     device: str,
     speeds: Speeds | None,
     habits: Habits,
+    anew: float = 1.0,
 ) -> float | None:
-    """Seconds of one optimizer step on average rows; None where nothing was measured."""
+    """Seconds of one optimizer step on average rows; None where nothing was measured.
+
+    Args:
+        anew: of a checkpointed model's layers, the share that is computed again.
+    """
     rate = speeds.matmul.get(f"{device} {'bf16' if batch.compute == 2 else 'fp32'}") if speeds else None
     if not speeds or not rate:
         return None
-    work = accumulation * batch.tokens * token_work(shapes, trained, batch)
+    work = accumulation * batch.tokens * token_work(shapes, trained, batch, anew)
     moved = trained.state * (2 * state_bytes + 12) + accumulation * _unpacked(shapes, trained, batch)
-    calls = accumulation * shapes.layers * _layer_calls(trained, batch) * _CALL_SECONDS
+    calls = accumulation * shapes.layers * _layer_calls(trained, batch, anew) * _CALL_SECONDS
     seconds = work / (rate * _REACHED) + moved / speeds.memory.get(device, float("inf")) + calls
     return seconds * habits.pace.get(device, 1.0)
 
@@ -45,14 +50,14 @@ def drive_seconds(read_bytes: float, written_bytes: float, speeds: Speeds | None
     return DriveSpeeds(speeds.disk_read, speeds.disk_write, both, is_direct=True).seconds(read_bytes, written_bytes)
 
 
-def _layer_calls(trained: Trained, batch: MicroBatch) -> float:
+def _layer_calls(trained: Trained, batch: MicroBatch, anew: float) -> float:
     """Operations that Python starts in one layer, forward and back."""
     forward = 60.0 + 9 * len(trained.adapted)
-    passes = trained.forwards + (2 if trained.backward else 0) + batch.checkpointed
+    passes = trained.forwards + (2 if trained.backward else 0) + batch.checkpointed * anew
     return forward * passes
 
 
-def token_work(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+def token_work(shapes: Shapes, trained: Trained, batch: MicroBatch, anew: float = 1.0) -> float:
     """Floating-point operations for one token of a micro-batch, forward and back."""
     matrices = shapes.linear_numbers + _active_experts(shapes)
     head = shapes.head or shapes.embedding
@@ -65,7 +70,7 @@ def token_work(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     own = min(trained.layers, shapes.layers) / max(1, shapes.layers)
     total += deep * (2.0 * matrices + 2 * attention) + 2.0 * head + 4.0 * trained.adapter
     total += own * 2.0 * matrices + (2.0 * head if trained.ends else 0.0)
-    return total + (forward if batch.checkpointed else 0.0)
+    return total + (anew * forward if batch.checkpointed else 0.0)
 
 
 def _reach(shapes: Shapes, longest: int) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from studio.errors import Problem, UserError
 from studio.machine.resources import computes_bf16_slowly
+from studio.methods import METHODS
 from studio.models.facts import ModelFacts, read_facts
 from studio.models.fingerprint import fingerprint, fingerprint_file
 from studio.models.source import Progress, is_hub_name, resolve_model
@@ -87,7 +88,7 @@ def _keep_probe(run: Run, facts: ModelFacts) -> None:
 
 
 def _slow_arithmetic(spec: RunSpec) -> list[Problem]:
-    if spec.train.precision != "bf16" or not computes_bf16_slowly():
+    if spec.train.precision != "bf16" or METHODS.get(spec.method.key).widens or not computes_bf16_slowly():
         return []
     message = "This processor has no 16-bit arithmetic: bf16 is emulated, ten to a hundred times slower than fp32."
     return [Problem("train.precision", message, "Set train.precision=fp32.", is_fatal=False)]

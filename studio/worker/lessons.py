@@ -39,9 +39,9 @@ class Lessons:
 
     def keep(self, spec: RunSpec, facts: ModelFacts, device: torch.device) -> None:
         """Compare with what was calculated for the fullest batch and for the middle step."""
-        if len(self.tokens) < _FEWEST:
-            return
         trained = METHODS.get(spec.method.key).estimate(spec.method, facts.shapes)
+        if len(self.tokens) < _FEWEST or trained.elsewhere:  # a drive's pace and a cache say nothing of other runs
+            return
         most = max(self.tokens) // spec.train.accumulation
         place = Device(str(device), device.type, 0, 0)
         fullest = micro_batch(spec, trained, most, min(most, spec.train.max_length))

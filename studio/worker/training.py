@@ -79,7 +79,11 @@ class _Session:
         self.run, self.emit, self.poll = run, emit, poll
         self.parts: RunContext = open_run(run)
         self.spec: RunSpec = self.parts.spec
-        self.accelerator: Accelerator = make_accelerator(self.spec.train.device, self.spec.train.precision)
+        self.accelerator: Accelerator = make_accelerator(
+            self.spec.train.device,
+            self.spec.train.precision,
+            widens=METHODS.get(self.spec.method.key).widens,
+        )
         self.facts = read_facts(self.parts.base)
         is_alone = self.accelerator.num_processes == 1
         self.is_sharded: bool = METHODS.get(self.spec.method.key).is_sharded and not is_alone

@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"])
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--graphs", type=float, default=0, help="GB of activations that may stay in memory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -60,7 +61,7 @@ def main() -> None:
         how = {"steps": options.steps, "length": options.length, "precision": options.precision}
         resident = side(folder, options.size, {"key": "full"}, **how) if options.size != "m1b" else None
         for scheme in options.schemes:
-            ours = side(folder, options.size, streamed(scheme), **how)
+            ours = side(folder, options.size, streamed(scheme, options.graphs), **how)
             compare(options.size, scheme, speeds, ours, resident, precision=options.precision)
         if resident is not None:
             accumulate(folder, options.size, options.length)
@@ -121,9 +122,9 @@ def flat(folder: Path, steps: int) -> None:
     tell("O2 flat", once=once["peak"], twice=twice["peak"], ratio=(twice["peak"] - inputs) / once["peak"])
 
 
-def streamed(scheme: str) -> dict[str, Any]:
-    """With nothing kept in memory and no second pass for clipping."""
-    return {"key": "ssd_offload", "scheme": scheme, "clipping": "layer", "cache_gb": 0}
+def streamed(scheme: str, graph_gb: float = 0) -> dict[str, Any]:
+    """With no weights kept in memory, no second pass for clipping, and so much of activations."""
+    return {"key": "ssd_offload", "scheme": scheme, "clipping": "layer", "cache_gb": 0, "graph_gb": graph_gb}
 
 
 def side(

@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 import torch
 
+from studio.engine import device
 from studio.engine.load import load_tuned
 from studio.engine.stream import create, prepare
 from studio.engine.stream.chance import Chance
+from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.schemes import SCHEMES
+from studio.engine.stream.vertical import Vertical
 from studio.errors import UserError
 from studio.export.merge import open_tensors
 from studio.export.tensors import FolderTensors
@@ -37,11 +40,12 @@ def _norms(heard: list[events.Event]) -> list[float]:
 
 
 @pytest.mark.slow
-def test_exact_scheme_is_full_fine_tuning_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("graph_gb", [0, None])
+def test_exact_scheme_is_full_fine_tuning_bit_for_bit(graph_gb: float | None, tmp_path: Path) -> None:
     """Over 100 steps with clipping and two micro-batches: losses, gradient lengths and weights."""
     settings = {"steps": 100, "accumulation": 2, "eval_every": 50}
     memory = make_run(tmp_path, method={"key": "full"}, name="memory", **settings)
-    drive = make_run(tmp_path, method=_streamed(), name="drive", **settings)
+    drive = make_run(tmp_path, method=_streamed(graph_gb=graph_gb), name="drive", **settings)
     expected, heard = train_here(memory), train_here(drive)
     assert losses(heard) == losses(expected)
     assert _norms(heard) == _norms(expected)
@@ -52,12 +56,12 @@ class _AwayFromZero(torch.autograd.Function):
     """fp32 to bf16 with halves away from zero, as weights are kept on the drive (torch takes the even one)."""
 
     @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor) -> torch.Tensor:
-        return (weight.view(torch.int32) + (1 << 15) >> 16).to(torch.int16).view(torch.bfloat16)
+    def forward(ctx: Any, weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        return (weight.view(torch.int32) + (1 << 15) >> 16).to(torch.int16).view(torch.bfloat16).to(dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
-        return grads[0].float()
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return grads[0].float(), None
 
 
 @pytest.mark.slow
@@ -65,18 +69,69 @@ def test_exact_scheme_in_bf16_is_full_fine_tuning_with_its_rounding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model in memory rounds its fp32 weights as the store does; then all bits agree, over 100 steps."""
+    monkeypatch.setattr(device, "emulates_bf16", lambda: False)
     settings = {"steps": 100, "eval_every": 100, "precision": "bf16"}
     heard = train_here(drive := make_run(tmp_path, method=_streamed(), name="drive", **settings))
 
     def forward(self: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
         if not torch.is_autocast_enabled("cpu"):  # the proofs before training
             return torch.nn.functional.linear(x, self.weight, self.bias)
-        return torch.nn.functional.linear(x, _AwayFromZero.apply(self.weight), self.bias)
+        return torch.nn.functional.linear(x, _AwayFromZero.apply(self.weight, torch.bfloat16), self.bias)
 
     monkeypatch.setattr(torch.nn.Linear, "forward", forward)
     memory = make_run(tmp_path, method={"key": "full"}, name="memory", **settings)
     assert losses(train_here(memory)) == losses(heard)
     assert_same_result(memory, drive)
+
+
+def test_sixteen_bits_are_widened_where_the_processor_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arithmetic is fp32's on rounded weights, bit for bit over 30 steps."""
+    monkeypatch.setattr(device, "emulates_bf16", lambda: True)
+    settings = {"steps": 30, "eval_every": 15, "accumulation": 2}
+    heard = train_here(drive := make_run(tmp_path, method=_streamed(), name="drive", precision="bf16", **settings))
+
+    def forward(self: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, _AwayFromZero.apply(self.weight, torch.float32), self.bias)
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", forward)
+    memory = make_run(tmp_path, method={"key": "full"}, name="memory", **settings)
+    assert losses(train_here(memory)) == losses(heard)
+    assert_same_result(memory, drive)
+
+
+@pytest.mark.parametrize(("family", "key"), [("llama", "ssd_offload"), ("gpt2", "ssd_offload"), ("qwen3", "lora")])
+def test_kept_graphs_change_nothing_but_what_is_computed(
+    family: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of no layer, of one, of all: with dropout, two micro-batches and turns."""
+    ran: list[int] = []
+    sizes: list[int] = []
+    run, size = Blocks.run, Vertical._size
+
+    def note(self: Vertical, *given: Any) -> int:
+        sizes.append(size(self, *given))
+        return sizes[-1]
+
+    monkeypatch.setattr(Blocks, "run", lambda *given: ran.append(given[1]) or run(*given))
+    monkeypatch.setattr(Vertical, "_size", note)
+    own = {"placement": "drive", "dropout": 0.1} if key == "lora" else {"learners": "drawn", "interval": 2}
+    settings = {"family": family, "steps": 6, "accumulation": 2, "eval_every": 100}
+
+    def trained(name: str, graph_gb: float | None) -> tuple[Run, list[float], int]:
+        ran.clear(), sizes.clear()
+        method = {"key": key, "cache_gb": 0, "graph_gb": graph_gb, **own}
+        made = make_run(tmp_path, method=method, name=name, **settings)
+        return made, losses(train_here(made)), len(ran)
+
+    every, expected, least = trained("every", None)
+    one = 1.2 * max(sizes) / 1e9
+    some, heard, fewer = trained("one", one)
+    assert heard == expected and sizes
+    assert_same_result(every, some)
+    none, heard, most = trained("none", 0)
+    assert heard == expected and not sizes
+    assert_same_result(every, none)
+    assert least < fewer < most
 
 
 @pytest.mark.parametrize("family", ["qwen2", "qwen3", "mistral", "gemma2", "gemma3", "phi3"])

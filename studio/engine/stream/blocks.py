@@ -6,8 +6,9 @@ their matrices come and go. Called outside training they stream by themselves, s
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,23 @@ class Call:
 
     hidden: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     arguments: list[tuple[tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass
+class Graph:
+    """What a layer's way up left behind. `sizes`: bytes of each piece of memory, by its address."""
+
+    sizes: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Lying:
+    """Part of a layer's weights that a graph wants again: where it lies among them."""
+
+    at: int
+    size: torch.Size
+    stride: tuple[int, ...]
+    offset: int
 
 
 @dataclass(frozen=True)
@@ -79,8 +97,11 @@ class Blocks:
         self._originals = [module.forward for module in modules]
         self._ahead: dict[int, tuple[Reading, Reading | None]] = {}
         self._bound: tuple[int, Buffer] | None = None
+        self._weights = torch.empty(0)  # the bound layer's, as they are computed with
+        self._graphs: dict[int, list[nn.Parameter]] = {}
         self._copy: torch.cuda.Event | None = None
         self._is_wide = False
+        self._wide = torch.empty(0, device=device)  # kept from layer to layer: fresh memory costs as much as the copy
         self._gives_tuple = False
         self._call: Callable[..., Any] = self._streamed
         for at, module in enumerate(modules):
@@ -107,6 +128,7 @@ class Blocks:
             train: whether they get gradients.
             wide: bf16 weights as fp32, for a forward pass that is not under autocast.
         """
+        wide = wide and self._widens and not self._exact
         if self._bound is None or self._bound[0] != at or self._is_wide != wide:
             self.release()
             return_holes()
@@ -142,6 +164,39 @@ class Blocks:
         self._copied()
         self._bound = None
         return buffer
+
+    @contextlib.contextmanager
+    def outlived(self, at: int) -> Iterator[Graph]:
+        """Inside, a bound layer's graph keeps of its weights only where they lie: it outlives their being bound.
+
+        They must be bound again for its backward pass, to the same numbers; their gradients come to the parameters
+        that are bound then.
+        """
+        graph = Graph()
+        self._graphs[at] = [_bound(place) for place in self._places[at]]
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor | _Lying:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() != self._weights.untyped_storage().data_ptr():
+                graph.sizes[storage.data_ptr()] = storage.nbytes()
+                return tensor
+            assert tensor.dtype == self._weights.dtype
+            offset = tensor.storage_offset() - self._weights.storage_offset()
+            return _Lying(at, tensor.shape, tensor.stride(), offset)
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, self._lying), torch.enable_grad():
+            yield graph
+
+    def forget(self, at: int) -> None:
+        """A layer's graph is of no more use."""
+        self._graphs.pop(at, None)
+
+    def _lying(self, packed: torch.Tensor | _Lying) -> torch.Tensor:
+        if isinstance(packed, torch.Tensor):
+            return packed
+        assert self._bound is not None and self._bound[0] == packed.at, "another layer is bound than the graph's"
+        weights = self._weights
+        return weights.as_strided(packed.size, packed.stride, weights.storage_offset() + packed.offset)
 
     def run(self, at: int, hidden: torch.Tensor, call: Call) -> torch.Tensor:
         """A bound layer's own forward for one micro-batch."""
@@ -190,8 +245,7 @@ class Blocks:
         return forward
 
     def _streamed(self, at: int, hidden: torch.Tensor, *positional: Any, **named: Any) -> Any:
-        narrow = self._exact or not self._widens or torch.is_autocast_enabled(self._device.type)
-        self.bind(at, then=(at + 1) % len(self), wide=not narrow)
+        self.bind(at, then=(at + 1) % len(self), wide=not torch.is_autocast_enabled(self._device.type))
         out = self._originals[at](hidden, *positional, **named)
         self._gives_tuple = isinstance(out, tuple)
         return out
@@ -201,8 +255,13 @@ class Blocks:
         if self._device.type == "cuda":
             self._copy = torch.cuda.Event()
             self._copy.record()
-        for place in self._places[at]:
-            place.module._parameters[place.attribute] = make(place)
+        kept = self._graphs.get(at)
+        for number, place in enumerate(self._places[at]):
+            parameter = make(place)
+            if kept is not None:  # a graph's gradients come to these
+                kept[number].data = parameter.data
+                parameter = kept[number]
+            place.module._parameters[place.attribute] = parameter
 
     def _maker(self, buffer: Buffer, rest: Reading | None) -> Callable[[Place], nn.Parameter]:
         """What makes a layer's parameters of what was read."""
@@ -218,13 +277,18 @@ class Blocks:
             else:
                 weights = self._scheme.master(bits, {})
         weights = weights.to(self._device, non_blocking=True)
-        weights = weights.float() if self._is_wide else weights
+        weights = self._weights = self._widened(weights) if self._is_wide else weights
 
         def make(place: Place) -> nn.Parameter:
             values = weights[place.tensor.start : place.tensor.end].view(place.tensor.shape)
             return nn.Parameter(values, requires_grad=False)
 
         return make
+
+    def _widened(self, weights: torch.Tensor) -> torch.Tensor:
+        if len(self._wide) < len(weights):
+            self._wide = torch.empty(len(weights), device=self._device)
+        return self._wide[: len(weights)].copy_(weights)
 
     def _copied(self) -> None:
         """Wait until a card has taken what lies in a buffer, before anybody writes into it."""
@@ -234,7 +298,16 @@ class Blocks:
 
     def _empty(self, at: int) -> None:
         for place in self._places[at]:
+            if at in self._graphs:
+                _bound(place).data = torch.empty(0, dtype=self._weights.dtype, device=self._device)
             place.module._parameters[place.attribute] = place.empty
+        self._weights = torch.empty(0)
+
+
+def _bound(place: Place) -> nn.Parameter:
+    parameter = place.module._parameters[place.attribute]
+    assert parameter is not None
+    return parameter
 
 
 def _place(module: nn.Module, prefix: str, tensor: StoredTensor) -> Place:

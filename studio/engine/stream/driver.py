@@ -64,6 +64,7 @@ class StreamDriver(Driver):
 
     Args:
         parts: the model taken apart.
+        vertical: the way through its layers.
         clipping: see `clipping.py`.
         device: where it computes.
         seed: of what is rounded at random.
@@ -76,6 +77,7 @@ class StreamDriver(Driver):
     def __init__(
         self,
         parts: Streamed,
+        vertical: Vertical,
         *,
         clipping: Clipping,
         device: torch.device,
@@ -86,7 +88,7 @@ class StreamDriver(Driver):
         self.parts, self.store = parts, parts.store
         self._made, self._turns = made, turns
         self._learner = Learner(parts.store, parts.scheme, device=device, seed=seed)
-        self._vertical = Vertical(parts.blocks, parts.embedding, parts.head, device)
+        self._vertical = vertical
         self._device, self._clipping = device, clipping
         self._groups: dict[str, Group] = {}
         inside = enumerate(parts.store.layout.units[: len(parts.blocks)])
@@ -141,7 +143,7 @@ class StreamDriver(Driver):
             units = [*range(len(self.parts.blocks)), *(end.at for end in self.parts.tiled)]
             self._spill = Spill(self.store, units, kept)
         self._norms.clear()
-        under_way = self._vertical.climb(loop, rows)
+        under_way = self._vertical.climb(loop, rows, self._turns.active)
         loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained
         lowest = 0 if self.parts.trains_ends else min(self._turns.active)
         for at in reversed(range(lowest, len(self.parts.blocks))):
@@ -207,7 +209,9 @@ class StreamDriver(Driver):
     def _descend(self, loop: Loop, under_way: Pass, at: int, then: int) -> None:
         """Backward through one layer, its gradients gathered over all micro-batches."""
         blocks, several = self.parts.blocks, len(under_way.calls) > 1
-        blocks.bind(at, then=then, train=True)  # first the next layer is read ahead, then this one's records
+        self._vertical.bind(
+            loop, at, then=then, train=True
+        )  # first the next layer is read ahead, then this one's records
         if not self._clip.waits:
             self._learner.prefetch(at)
         sums: dict[str, torch.Tensor] = {}

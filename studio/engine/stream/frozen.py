@@ -26,6 +26,7 @@ from studio.engine.stream.prepare import (
     put_stand_ins,
     sort_tensors,
     spare_bytes,
+    spare_for_graphs,
     tensor_loader,
     tiled_names,
     uncached_bytes,
@@ -48,13 +49,21 @@ if TYPE_CHECKING:
 
 
 def prepare_frozen(
-    base: Base, params: LowRankParams, *, init: str, quantise: bool, cache_bytes: int | None
+    base: Base,
+    params: LowRankParams,
+    *,
+    init: str,
+    quantise: bool,
+    cache_bytes: int | None,
+    graph_bytes: int | None,
 ) -> Prepared:
     """An adapter on a base whose layers are read from the drive, twice in each step.
 
     Args:
         quantise: keep the layers' matrices in 4 bits.
         cache_bytes: of layers that may stay in memory; None takes what is spare.
+        graph_bytes: the same of layers' graphs; of a base in 4 bits there are none to keep, for bitsandbytes' hold its
+            weights themselves.
 
     Raises:
         UserError: the architecture cannot be streamed, there is no room, or an adapter belongs outside the layers.
@@ -70,13 +79,15 @@ def prepare_frozen(
     except BaseException:
         store.close()
         raise
-    driver = FrozenDriver(store, blocks, Vertical(blocks, embedding, head, base.device))
+    room = 0 if quantise else spare_for_graphs(base.device, graph_bytes)
+    vertical = Vertical(blocks, embedding, head, base.device, room)
+    driver = FrozenDriver(store, blocks, vertical)
     return replace(
         prepared,
         driver=driver,
         close=store.close,
         answers_slowly=uncached_bytes(store, len(frame.layers)) > PATIENCE_BYTES,
-        cached_bytes=lambda: store.pool.held_bytes,
+        cached_bytes=lambda: store.pool.held_bytes + vertical.graph_bytes,
     )
 
 

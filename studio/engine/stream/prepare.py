@@ -26,9 +26,10 @@ from studio.engine.stream.schemes import SCHEMES
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.stream.turns import Kind, Turns
+from studio.engine.stream.vertical import Vertical
 from studio.engine.weightless import is_weightless
 from studio.errors import UserError
-from studio.machine.resources import cache_room
+from studio.machine.resources import cache_room, graph_room
 from studio.methods._streamed import HELD_NUMBERS
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
@@ -47,6 +48,7 @@ def prepare_streamed(
     scheme: str,
     clipping: Clipping,
     cache_bytes: int | None,
+    graph_bytes: int | None,
     learners: Kind = "all",
     at_once: int = 0,
     interval: int = 1,
@@ -58,6 +60,7 @@ def prepare_streamed(
         learners, at_once, interval: see `Turns`.
         trains_ends: whether embedding, head and last norm learn.
         cache_bytes: weights that may stay in memory; None takes what is spare.
+        graph_bytes: the same of layers' graphs.
 
     Raises:
         UserError: the architecture cannot be streamed, there is no room, or the store is another model's.
@@ -77,7 +80,11 @@ def prepare_streamed(
     parts = _take_apart(model, layers, store, vectors, load, base, trains_ends)
     torch.manual_seed(base.seed)
     turns = Turns(learners, len(layers), count=at_once, interval=interval, seed=base.seed)
-    driver = StreamDriver(parts, clipping=clipping, device=base.device, seed=base.seed, turns=turns, made=made)
+    room = spare_for_graphs(base.device, graph_bytes)
+    vertical = Vertical(parts.blocks, parts.embedding, parts.head, base.device, room)
+    driver = StreamDriver(
+        parts, vertical, clipping=clipping, device=base.device, seed=base.seed, turns=turns, made=made
+    )
 
     def save(target: Path, is_final: bool) -> None:
         slots = store.flush()
@@ -94,7 +101,7 @@ def prepare_streamed(
         parameters=parts.stand_ins,
         saves_each_step=True,
         close=driver.close,
-        cached_bytes=lambda: store.pool.held_bytes,
+        cached_bytes=lambda: store.pool.held_bytes + vertical.graph_bytes,
         answers_slowly=uncached_bytes(store, len(layers)) > PATIENCE_BYTES,
     )
 
@@ -186,6 +193,11 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers
 def spare_bytes(wanted: int | None) -> int:
     """What a cache may take now."""
     return cache_room(psutil.virtual_memory().available, wanted)
+
+
+def spare_for_graphs(device: torch.device, wanted: int | None) -> int:
+    """What graphs of layers may take of RAM; of a card nothing."""
+    return 0 if device.type == "cuda" else graph_room(psutil.virtual_memory().available, wanted)
 
 
 def uncached_bytes(store: Store, layers: int) -> int:

@@ -2,20 +2,20 @@
 
 Vertical: all micro-batches go through a layer before the next one is read (GreedySnake, arXiv 2512.17570), so that
 accumulation reads weights once. The way up keeps each layer's inputs and no graph; the way down reads the layers
-again from the last one and computes each anew.
+again from the last one and computes each anew, but for those whose graph there was room to keep.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from studio.engine.stream.blocks import Blocks, Call
+from studio.engine.stream.blocks import Blocks, Call, Graph
 from studio.engine.stream.chance import Chance
 from studio.engine.stream.tiled import TiledEmbedding, TiledHead
 
@@ -29,11 +29,13 @@ class Pass:
     """One step under way: each micro-batch's call, its layer inputs, and the gradient that travels down.
 
     `starts`: what chance was at the beginning of each, since its way through the loss begins at the embedding again.
+    `outs`: of a layer, what it made of each input, with the graph between them; empty where it is computed anew.
     """
 
     starts: list[Chance]
     calls: list[Call]
     inputs: list[list[torch.Tensor]] = field(default_factory=list)
+    outs: list[list[torch.Tensor]] = field(default_factory=list)
     chances: list[list[Chance]] = field(default_factory=list)
     travelling: list[torch.Tensor] = field(default_factory=list)
 
@@ -49,31 +51,87 @@ class Vertical:
         blocks: the layers.
         embedding, head: where they are tiled.
         device: where it computes.
+        room: bytes that graphs may take.
+
     """
 
     def __init__(
-        self, blocks: Blocks, embedding: TiledEmbedding | None, head: TiledHead | None, device: torch.device
+        self,
+        blocks: Blocks,
+        embedding: TiledEmbedding | None,
+        head: TiledHead | None,
+        device: torch.device,
+        room: int = 0,
     ) -> None:
         self._blocks, self._embedding, self._head, self._device = blocks, embedding, head, device
+        self._room = room
+        self._graph_share = 0.0  # bytes of a layer's graph for each of its input; 0 until one was seen
+        self._graphs: dict[int, int] = {}
 
-    def climb(self, loop: Loop, rows: list[Rows]) -> Pass:
-        """Forward without graph, keeping what each layer was given."""
+    @property
+    def graph_bytes(self) -> int:
+        """That kept graphs take now."""
+        return sum(self._graphs.values())
+
+    def climb(self, loop: Loop, rows: list[Rows], learning: Collection[int] = ()) -> Pass:
+        """Forward, keeping what each layer was given, and the graph of the last layers as far as there is room.
+
+        Args:
+            learning: layers whose own matrices get gradients.
+        """
         blocks = self._blocks
+        self._graphs.clear()
         under_way = Pass([], [])
         for row in rows:
             under_way.starts.append(Chance(self._device))
             under_way.calls.append(blocks.note(partial(_forward, loop, row)))
         hidden = [call.hidden.detach() for call in under_way.calls]
+        lowest_kept = len(blocks) - self._kept_graphs(hidden)
         with torch.no_grad():
             for at in range(len(blocks)):
-                blocks.bind(at, then=at + 1)
+                trains = at >= lowest_kept and at in learning
+                self.bind(loop, at, then=at + 1, train=trains)
                 under_way.inputs.append(list(hidden))
-                under_way.chances.append([Chance(self._device) for _ in hidden])
+                under_way.chances.append([])
+                if at >= lowest_kept:
+                    self._keep(loop, under_way, at)
+                    hidden = [out.detach() for out in under_way.outs[at]]
+                    continue
+                under_way.outs.append([])
                 for number, call in enumerate(under_way.calls):
+                    under_way.chances[at].append(Chance(self._device))
                     with loop.accelerator.autocast():
                         hidden[number] = blocks.run(at, hidden[number], call)
         under_way.inputs.append(hidden)
         return under_way
+
+    def _kept_graphs(self, hidden: list[torch.Tensor]) -> int:
+        """Of so many layers, as far as one of them has shown what they take; each micro-batch's counts."""
+        each = self._graph_share * sum(tensor.nbytes for tensor in hidden)
+        return min(len(self._blocks), int(self._room / each)) if each else 0
+
+    def _keep(self, loop: Loop, under_way: Pass, at: int) -> None:
+        """The way up through a layer with its graph."""
+        given = under_way.inputs[at] = [tensor.detach().requires_grad_(True) for tensor in under_way.inputs[at]]
+        with self._blocks.outlived(at) as graph, loop.accelerator.autocast():
+            outs = [self._blocks.run(at, leaf, call) for leaf, call in zip(given, under_way.calls, strict=True)]
+        under_way.outs.append(outs)
+        self._graphs[at] = self._size(graph, given)
+
+    def _size(self, graph: Graph, given: list[torch.Tensor]) -> int:
+        """Bytes of a graph. The largest share seen counts: attention without a fused kernel keeps more of long rows."""
+        size = sum(graph.sizes.values())
+        self._graph_share = max(self._graph_share, size / sum(leaf.nbytes for leaf in given))
+        return size
+
+    def _anew(self, at: int, leaf: torch.Tensor, call: Call) -> torch.Tensor:
+        """A layer's output with its graph; the first one ever shows what graphs take."""
+        if self._graph_share or not self._room:
+            return self._blocks.run(at, leaf, call)
+        with self._blocks.outlived(at) as graph:
+            out = self._blocks.run(at, leaf, call)
+        self._size(graph, [leaf])
+        return out
 
     @torch.no_grad()
     def measure(self, loop: Loop, rows: list[Rows]) -> float:
@@ -82,7 +140,7 @@ class Vertical:
         calls = [blocks.note(partial(_forward, loop, row)) for row in rows]
         hidden = [call.hidden for call in calls]
         for at in range(len(blocks)):
-            blocks.bind(at, then=(at + 1) % len(blocks))
+            self.bind(loop, at, then=(at + 1) % len(blocks), train=False)
             for number, call in enumerate(calls):
                 with loop.accelerator.autocast():
                     hidden[number] = blocks.run(at, hidden[number], call)
@@ -123,16 +181,26 @@ class Vertical:
             train: whether its own matrices get gradients.
             each: called after each micro-batch.
         """
-        self._blocks.bind(at, then=then, train=train)
-        inputs, chances = under_way.inputs.pop(), under_way.chances.pop()
+        self.bind(loop, at, then=then, train=train)
+        inputs, chances, outs = under_way.inputs.pop(), under_way.chances.pop(), under_way.outs.pop()
         for number, call in enumerate(under_way.calls):
-            leaf = inputs[number].detach().requires_grad_(True)
-            with chances[number].again(), loop.accelerator.autocast():
-                out = self._blocks.run(at, leaf, call)
+            leaf = inputs[number]
+            if outs:
+                out, outs[number] = outs[number], under_way.travelling[number]  # its graph goes with its use
+            else:
+                leaf = leaf.detach().requires_grad_(True)
+                with chances[number].again(), loop.accelerator.autocast():
+                    out = self._anew(at, leaf, call)
             out.backward(under_way.travelling[number])
             assert leaf.grad is not None
             under_way.travelling[number] = leaf.grad
             each()
+        self._blocks.forget(at)
+        self._graphs.pop(at, None)
+
+    def bind(self, loop: Loop, at: int, *, then: int, train: bool) -> None:
+        """A layer, in the width that the loop's arithmetic wants."""
+        self._blocks.bind(at, then=then, train=train, wide=_is_wide(loop))
 
     def _score_together(self, loop: Loop, rows: list[Rows], outs: list[torch.Tensor]) -> None:
         """Have a tiled head's losses ready for all micro-batches after one reading."""
@@ -159,3 +227,7 @@ class Vertical:
 
 def _forward(loop: Loop, row: Rows) -> Any:
     return loop.module(row.input_ids, row.position_ids, row.index, row.targets, row.row_lengths)
+
+
+def _is_wide(loop: Loop) -> bool:
+    return loop.accelerator.mixed_precision == "no"

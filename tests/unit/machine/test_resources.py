@@ -83,4 +83,4 @@ def test_a_driver_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_emulated_bf16_is_known_by_the_processor(cpuinfo: str, is_slow: bool) -> None:
-    assert resources.computes_bf16_slowly(cpuinfo) is is_slow
+    assert resources.emulates_bf16(cpuinfo) is is_slow
