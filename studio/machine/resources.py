@@ -98,16 +98,12 @@ def emulates_bf16(cpuinfo: str | None = None) -> bool:
 
 
 def cache_room(free: int, wanted: int | None) -> int:
-    """Bytes of free RAM that weights from the drive may stay in: as many as are wanted, or half of what is spare.
+    """Bytes of free RAM that weights from the drive, or graphs of their layers, may stay in: as many as are wanted, or
+    half of what is spare.
 
     A quarter of what is free is left alone: other programs grow, too.
     """
     return wanted if wanted is not None else int(0.75 * free) // 2
-
-
-def graph_room(free: int, wanted: int | None) -> int:
-    """Bytes of free RAM that graphs of streamed layers may stay in: as many as are wanted, or half of a cache's."""
-    return wanted if wanted is not None else cache_room(free, None) // 2
 
 
 def read_gpus() -> tuple[Gpu, ...]:

@@ -39,9 +39,9 @@ class GraphParams(MethodParams):
     graph_gb: float | None = setting(
         None,
         title="Kept activations",
-        help="Where the processor trains and layers stream: those whose activations stay in memory are not"
-        " computed anew on the way back, which is up to a quarter of a step's computing, or a third of an adapter's."
-        " Empty takes half as much as streamed layers may; 0 takes nothing.",
+        help="Where the processor trains: layers that stream and whose activations stay in memory are not computed a"
+        " second time on the way back, up to a quarter of a step's work, a third of an adapter's. Empty takes half of"
+        " what is spare beside layers in RAM; 0 takes nothing.",
         unit="GB",
         ge=0,
         advanced=True,

@@ -100,7 +100,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         gradients=min(held, widest + ends),
         state=0,
         ends=ends > 0 and params.train_embeddings,
-        layers=min(1, shapes.layers),
+        layers=_learners(params, shapes),
         elsewhere=max(0, shapes.total - held),
         recomputes=True,
         lingering_bytes=last,
@@ -129,9 +129,14 @@ def _learning(params: SsdOffloadParams, shapes: Shapes) -> int:
     """Numbers that learn in a step."""
     if params.learners == "all":
         return shapes.total if params.train_embeddings else sum(shapes.layer_sizes)
-    count = min(shapes.layers, params.active_layers if params.learners == "drawn" else 1)
     ends = shapes.embedding + shapes.head if params.train_embeddings else 0
-    return ends + count * max(shapes.layer_sizes, default=0)
+    return ends + _learners(params, shapes) * max(shapes.layer_sizes, default=0)
+
+
+def _learners(params: SsdOffloadParams, shapes: Shapes) -> int:
+    """Layers that learn in a step."""
+    at_once = {"all": shapes.layers, "drawn": params.active_layers, "turns": 1}
+    return min(shapes.layers, at_once[params.learners])
 
 
 def _prepare(base: Base, params: SsdOffloadParams) -> Prepared:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from studio.data.growing import num_heldout
 from studio.errors import UserError
 from studio.machine.bench import Habits, Speeds
-from studio.machine.resources import cache_room, graph_room
+from studio.machine.resources import cache_room
 from studio.methods import METHODS, Trained
 from studio.models.arithmetic import Shapes
 from studio.optimizers import OPTIMIZERS
@@ -170,7 +170,8 @@ def _anew(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, ram_f
     if device.is_card or trained.graph_bytes == 0 or not shapes.layers:
         return 1.0
     each = spec.train.accumulation * kept(shapes, trained, batch).one_layer
-    room = graph_room(ram_free, trained.graph_bytes)
+    cached = min(cache_room(ram_free, trained.cache_bytes), trained.cacheable_bytes + trained.cacheable_state_bytes)
+    room = cache_room(ram_free - cached, trained.graph_bytes)
     return 1 - min(shapes.layers, int(room / each)) / shapes.layers if each else 1.0
 
 

@@ -5,8 +5,8 @@ the peer up: peers/deepspeed.txt. First some settings of the peer on short rows,
 quickest one and ours in turns, one thread a side: ours with exact clipping, which the peer has as well, and with our
 default, by the norm of the step before. Memory is compared with the peer's most sparing setting. A step of ours counts
 with the checkpoint after it; the first step of each side counts neither in time nor in bytes (the peer warms up, ours
-knows no step before it). Where the processor has no 16-bit arithmetic, the peer's products are done in fp32 for it; ours
-does so by itself. Each row prints one JSON line; without a peer there is one that says so.
+knows no step before it). Where the processor has no 16-bit arithmetic, the peer's products are done in fp32 for it;
+ours does so by itself. Each row prints one JSON line; without a peer there is one that says so.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import torch
 from studio.engine import device
 from studio.engine.load import load_tuned
 from studio.engine.stream import create, prepare
-from studio.engine.stream.chance import Chance
 from studio.engine.stream.blocks import Blocks
+from studio.engine.stream.chance import Chance
 from studio.engine.stream.schemes import SCHEMES
 from studio.engine.stream.vertical import Vertical
 from studio.errors import UserError

@@ -79,7 +79,7 @@ def prepare_frozen(
     except BaseException:
         store.close()
         raise
-    room = 0 if quantise else spare_for_graphs(base.device, graph_bytes)
+    room = spare_for_graphs(base.device, 0 if quantise else graph_bytes)
     vertical = Vertical(blocks, embedding, head, base.device, room)
     driver = FrozenDriver(store, blocks, vertical)
     return replace(

@@ -29,7 +29,7 @@ from studio.engine.stream.turns import Kind, Turns
 from studio.engine.stream.vertical import Vertical
 from studio.engine.weightless import is_weightless
 from studio.errors import UserError
-from studio.machine.resources import cache_room, graph_room
+from studio.machine.resources import cache_room
 from studio.methods._streamed import HELD_NUMBERS
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
@@ -195,9 +195,11 @@ def spare_bytes(wanted: int | None) -> int:
     return cache_room(psutil.virtual_memory().available, wanted)
 
 
-def spare_for_graphs(device: torch.device, wanted: int | None) -> int:
-    """What graphs of layers may take of RAM; of a card nothing."""
-    return 0 if device.type == "cuda" else graph_room(psutil.virtual_memory().available, wanted)
+def spare_for_graphs(device: torch.device, wanted: int | None) -> Callable[[], int]:
+    """What graphs of layers may take of RAM, to be asked before each step; of a card nothing."""
+    if device.type == "cuda":
+        return lambda: 0
+    return lambda: spare_bytes(wanted)
 
 
 def uncached_bytes(store: Store, layers: int) -> int:

@@ -51,7 +51,7 @@ class Vertical:
         blocks: the layers.
         embedding, head: where they are tiled.
         device: where it computes.
-        room: bytes that graphs may take.
+        room: bytes that graphs may take now.
 
     """
 
@@ -61,7 +61,7 @@ class Vertical:
         embedding: TiledEmbedding | None,
         head: TiledHead | None,
         device: torch.device,
-        room: int = 0,
+        room: Callable[[], int],
     ) -> None:
         self._blocks, self._embedding, self._head, self._device = blocks, embedding, head, device
         self._room = room
@@ -108,7 +108,7 @@ class Vertical:
     def _kept_graphs(self, hidden: list[torch.Tensor]) -> int:
         """Of so many layers, as far as one of them has shown what they take; each micro-batch's counts."""
         each = self._graph_share * sum(tensor.nbytes for tensor in hidden)
-        return min(len(self._blocks), int(self._room / each)) if each else 0
+        return min(len(self._blocks), int(self._room() / each)) if each else 0
 
     def _keep(self, loop: Loop, under_way: Pass, at: int) -> None:
         """The way up through a layer with its graph."""
@@ -126,7 +126,7 @@ class Vertical:
 
     def _anew(self, at: int, leaf: torch.Tensor, call: Call) -> torch.Tensor:
         """A layer's output with its graph; the first one ever shows what graphs take."""
-        if self._graph_share or not self._room:
+        if self._graph_share or not self._room():
             return self._blocks.run(at, leaf, call)
         with self._blocks.outlived(at) as graph:
             out = self._blocks.run(at, leaf, call)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from studio.machine.bench import Speeds
-from studio.planner.forecast import forecast, placed
+from studio.planner.forecast import Forecast, forecast, placed
 from studio.planner.wear import life_share, streaming_words
 from tests.unit.planner.samples import LLAMA_3B, LLAMA_8B, facts, machine, spec
 
@@ -110,6 +110,40 @@ def test_a_slow_drive_sets_the_pace() -> None:
     moved = slow.read_bytes + slow.written_bytes
     assert slow.step_seconds == pytest.approx(moved / 5e8, rel=0.01)
     assert quick.step_seconds == pytest.approx(moved / 8e9, rel=0.01)
+
+
+def test_graphs_that_stay_in_memory_save_time_on_the_processor() -> None:
+    """A quarter of a whole step's products; part of it where part of the layers has room; nothing on a card."""
+    known, speeds = facts(LLAMA_3B), Speeds({"cpu bf16": 1e11, "cuda bf16": 1e11}, {}, 1e10, 1e12, 1e12, 1e12)
+    sets = ("method.key=ssd_offload", "method.cache_gb=0", "train.drive_wear=1", "train.max_length=64")
+
+    def seconds(room: float, card: int = 0) -> float:
+        computer = replace(machine(card), speeds=speeds)
+        said = forecast(spec(*sets, f"method.graph_gb={room}"), known, computer)
+        assert said.step_seconds is not None
+        return said.step_seconds
+
+    assert seconds(10) == pytest.approx(0.75 * seconds(0), rel=0.02)
+    assert seconds(10) < seconds(0.1) < seconds(0)
+    assert seconds(10, 24 * GB) == seconds(0, 24 * GB)
+
+
+def test_sixteen_bits_that_would_be_emulated_are_calculated_as_widened() -> None:
+    """Memory and pace of fp32, with the drive's bytes of bf16; a method that does not widen is left as it is."""
+    known = facts(LLAMA_3B)
+    speeds = Speeds({"cpu bf16": 1e9, "cpu fp32": 1e11}, {}, 1e10, 1e12, 1e12, 1e12)
+
+    def said(method: str, *more: str, emulates: bool) -> Forecast:
+        computer = machine()
+        resources = replace(computer.resources, emulates_bf16=emulates)
+        draft = spec(f"method.key={method}", "train.drive_wear=1", *more)
+        return forecast(draft, known, replace(computer, resources=resources, speeds=speeds))
+
+    native, wide = (said("ssd_offload", emulates=emulates) for emulates in (False, True))
+    exact = said("ssd_offload", "train.precision=fp32", emulates=True)
+    assert wide.memory == exact.memory and wide.step_seconds == exact.step_seconds
+    assert (wide.read_bytes, wide.written_bytes) == (native.read_bytes, native.written_bytes)
+    assert said("lora", emulates=True) == said("lora", emulates=False)
 
 
 def test_a_run_that_wears_the_drive_asks_first() -> None:
