@@ -10,12 +10,16 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "
 
 
 def human_bytes(count: float) -> str:
-    """'512 B', '3.5 MB', '8.0 GB'."""
+    """'512 B', '3.5 MB', '8.0 GB', '476 GB'."""
     for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        if abs(count) < 999.5:
+            return _in_units(count, unit)
         count /= 1000
-    return f"{count:.1f} TB"
+    return _in_units(count, "TB")
+
+
+def _in_units(count: float, unit: str) -> str:
+    return f"{count:.0f} {unit}" if unit == "B" or abs(count) >= 99.95 else f"{count:.1f} {unit}"
 
 
 def human_share(share: float, digits: int = 1) -> str:

@@ -67,6 +67,8 @@ class Trained:
         elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
             pass through.
         recomputes: whether each layer is computed anew on the way back, so that only its input is kept.
+        layer_inputs: where the inputs of streamed layers wait ("device", "ram", "drive"), those of all micro-batches at
+            once; "" where nothing streams.
         backward: False where no gradients are computed at all (MeZO).
         forwards: forward passes a micro-batch.
     """
@@ -107,6 +109,7 @@ class Trained:
     graph_bytes: int | None = 0
     elsewhere: int = 0
     recomputes: bool = False
+    layer_inputs: str = ""
     backward: bool = True
     forwards: float = 1.0
 

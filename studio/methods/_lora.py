@@ -8,7 +8,7 @@ from typing import Literal
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import NF4_BYTES, MethodParams, Trained
-from studio.methods._streamed import CachedParams, ends_held, layers_held
+from studio.methods._streamed import CachedParams, ends_held, inputs_placements, layers_held
 from studio.models.arithmetic import Linear, Shapes
 from studio.models.facts import ModelFacts
 
@@ -66,11 +66,13 @@ NOT_ON_EXPERTS = 'Leave it out, or name layers outside the experts, as method.ta
 
 
 def placements(params: PlacedParams, *, can_stream: bool) -> tuple[PlacedParams, ...]:
-    """Where the base may lie, the quickest place first."""
-    if params.placement != "auto":
-        return (params,)
-    wanted = ("memory", "drive") if can_stream else ("memory",)
-    return tuple(params.model_copy(update={"placement": place}) for place in wanted)
+    """Where the base may lie, and the inputs of layers that stream; the quickest place first."""
+    if params.placement == "drive":
+        return inputs_placements(params)
+    memory = params.model_copy(update={"placement": "memory"})
+    if params.placement == "memory" or not can_stream:
+        return (memory,)
+    return (memory, *inputs_placements(params.model_copy(update={"placement": "drive"})))
 
 
 def placed_problems(params: PlacedParams, facts: ModelFacts | None, *, can_stream: bool) -> list[Problem]:
@@ -158,6 +160,7 @@ def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool =
         quantised=layers if quantised else 0,
         elsewhere=shapes.total - layers - ends,
         recomputes=True,
+        layer_inputs=params.inputs_place,
         cacheable_bytes=int(packed * streamed),
         cache_bytes=params.cache_bytes,
         stored_bytes=int(packed * streamed) + 2 * (shapes.embedding + shapes.head - ends),

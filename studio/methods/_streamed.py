@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeVar
+
 from studio.declare import setting
 from studio.methods import MethodParams
 from studio.models.arithmetic import Shapes
@@ -27,10 +29,26 @@ class CachedParams(MethodParams):
         advanced=True,
     )
 
+    layer_inputs: Literal["auto", "device", "ram", "drive"] = setting(
+        "auto",
+        title="Layer inputs",
+        help="What each streamed layer was given waits for the way back: on the device, in RAM beside a card, or on the"
+        " drive, where it is written and read in each step. Auto takes the first place where the run fits.",
+        advanced=True,
+    )
+
+    @property
+    def inputs_place(self) -> Literal["device", "ram", "drive"]:
+        """Where they wait; the device while nobody has looked where the run fits."""
+        return "device" if self.layer_inputs == "auto" else self.layer_inputs
+
     @property
     def cache_bytes(self) -> int | None:
         """None for what is spare."""
         return _bytes(self.cache_gb)
+
+
+Streaming = TypeVar("Streaming", bound=CachedParams)
 
 
 class GraphParams(MethodParams):
@@ -51,6 +69,13 @@ class GraphParams(MethodParams):
     def graph_bytes(self) -> int | None:
         """None for what is spare."""
         return _bytes(self.graph_gb)
+
+
+def inputs_placements(params: Streaming) -> tuple[Streaming, ...]:
+    """Where layer inputs may wait, the quickest place first."""
+    if params.layer_inputs != "auto":
+        return (params,)
+    return tuple(params.model_copy(update={"layer_inputs": place}) for place in ("device", "ram", "drive"))
 
 
 def layers_held(shapes: Shapes) -> int:

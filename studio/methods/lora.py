@@ -64,8 +64,15 @@ def _prepare(base: Base, params: LoraParams) -> Prepared:
     if params.placement == "drive":
         from studio.engine.stream.frozen import prepare_frozen  # heavy
 
-        room = {"cache_bytes": params.cache_bytes, "graph_bytes": params.graph_bytes}
-        return prepare_frozen(base, params, init=params.init, quantise=False, **room)
+        return prepare_frozen(
+            base,
+            params,
+            init=params.init,
+            quantise=False,
+            cache_bytes=params.cache_bytes,
+            graph_bytes=params.graph_bytes,
+            layer_inputs=params.inputs_place,
+        )
     from studio.engine.adapters import prepare_low_rank  # heavy
 
     return prepare_low_rank(base, params, init=params.init, quantise=False)

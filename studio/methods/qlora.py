@@ -39,8 +39,15 @@ def _prepare(base: Base, params: QloraParams) -> Prepared:
     if params.placement == "drive":
         from studio.engine.stream.frozen import prepare_frozen  # heavy
 
-        room = {"cache_bytes": params.cache_bytes, "graph_bytes": 0}
-        return prepare_frozen(base, params, init=params.init, quantise=True, **room)
+        return prepare_frozen(
+            base,
+            params,
+            init=params.init,
+            quantise=True,
+            cache_bytes=params.cache_bytes,
+            graph_bytes=0,
+            layer_inputs=params.inputs_place,
+        )
     from studio.engine.adapters import prepare_low_rank  # heavy
 
     return prepare_low_rank(base, params, init=params.init, quantise=True)

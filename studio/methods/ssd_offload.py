@@ -8,7 +8,7 @@ from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
 from studio.methods._layers import whole_weights_problems
-from studio.methods._streamed import CachedParams, GraphParams, ends_held, layers_held
+from studio.methods._streamed import CachedParams, GraphParams, ends_held, inputs_placements, layers_held
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
@@ -103,6 +103,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         layers=_learners(params, shapes),
         elsewhere=max(0, shapes.total - held),
         recomputes=True,
+        layer_inputs=params.inputs_place,
         lingering_bytes=last,
         exact_bytes=_REST_BYTES[params.scheme] * exact // 2,
         spilt_bytes=spilt,
@@ -148,6 +149,7 @@ def _prepare(base: Base, params: SsdOffloadParams) -> Prepared:
         clipping=params.clipping,
         cache_bytes=params.cache_bytes,
         graph_bytes=params.graph_bytes,
+        layer_inputs=params.inputs_place,
         learners=params.learners,
         at_once=params.active_layers,
         interval=params.interval,
@@ -169,4 +171,5 @@ METHOD = Method(
     lighter="lora",
     is_streamed=True,
     widens=True,
+    placements=inputs_placements,
 )

@@ -15,6 +15,8 @@ _CHUNK_BYTES = 64 << 20  # studio/engine/token_nll.py: fp32 logits of one chunk 
 _BEFORE_ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn")
 _AFTER_ATTENTION = ("o_proj", "out_proj")
 _UNKEPT = ("q_proj", "k_proj", "o_proj", "out_proj", "down_proj", "c_proj", "fc2")  # outputs, by anyone but DoRA
+_PASSING = 2
+"""Layers whose inputs are on their way to or from where they wait."""
 _UP = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc1", "gate")
 
 
@@ -26,8 +28,10 @@ class MicroBatch:
         tokens: all of them, laid end to end.
         longest: of the longest row.
         compute: bytes of a number in arithmetic (2 in bf16, 4 in fp32).
-        stream: bytes of a number in the hidden state that layers hand on: 4 as soon as weights are kept in fp32.
+        stream: bytes of a number in the hidden state that layers hand on: 4 as soon as weights are kept in fp32, or
+            rows of the embedding are looked up in fp32 on the drive.
         checkpointed: whether layers keep their input alone and are computed again.
+        together: micro-batches that go through a layer before the next layer comes (streamed); else 1.
     """
 
     tokens: int
@@ -35,6 +39,7 @@ class MicroBatch:
     compute: int
     stream: int
     checkpointed: bool = False
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,10 @@ def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float,
     whole = layer_bytes(shapes, trained, batch, is_trained=True)
     each = whole if own else plain
     if batch.checkpointed:
-        return float(deep * shapes.hidden * batch.stream), each
+        waiting = _PASSING if trained.layer_inputs not in ("", "device") else deep
+        # The others' inputs, what they made of the embedding, and their gradients on the way down.
+        inputs = waiting + (batch.together - 1) * (waiting + 2)
+        return float(inputs * shapes.hidden * batch.stream), each
     # Nothing before the lowest layer wants a gradient, so its first norm keeps nothing, unless embeddings are trained.
     first = 0.0 if trained.ends else 4.0 * shapes.hidden
     others = min(deep - own, adapted) * plain + max(0, deep - own - adapted) * layer_bytes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studio.data.growing import num_heldout
 from studio.errors import UserError
@@ -56,7 +56,7 @@ def calculate(
     Args:
         is_bf16: see `ModelFacts`.
     """
-    trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
+    trained = _trained(spec, shapes, device)
     optimizer = OPTIMIZERS.get(spec.optimizer.key)
     batch = fullest_batch(spec, trained, rows, widens=is_wide(spec, device, machine))
     moment, memory = _fullest_memory(spec, shapes, trained, device, batch)
@@ -70,6 +70,11 @@ def calculate(
     room = cache_room(machine.resources.ram_free, trained.cache_bytes)
     read, written = bytes_of_a_step(spec, trained, room, is_bf16=is_bf16)
     anew = _anew(spec, shapes, trained, device, machine.resources.ram_free, usual)
+    inputs = _inputs_bytes(shapes, trained, batch)
+    if trained.layer_inputs == "drive":
+        trained = replace(trained, stored_bytes=trained.stored_bytes + inputs)
+        passing = _inputs_bytes(shapes, trained, usual)
+        read, written = read + passing, written + passing
     seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual, anew)
     if seconds is not None:  # reading and writing go on beside computing
         seconds = max(seconds, drive_seconds(read, written, machine.speeds))
@@ -79,7 +84,7 @@ def calculate(
         memory=memory,
         moment=moment,
         tokens=batch.tokens,
-        ram_bytes=_CARD_PROCESS_BYTES + int(parked),
+        ram_bytes=_CARD_PROCESS_BYTES + int(parked) + (inputs if trained.layer_inputs == "ram" else 0),
         steps=steps,
         step_tokens=per_step,
         step_seconds=seconds,
@@ -87,6 +92,20 @@ def calculate(
         written_bytes=written,
         is_exact=bool(known),
     )
+
+
+def _trained(spec: RunSpec, shapes: Shapes, device: Device) -> Trained:
+    """What the method says; without a card, RAM is the device."""
+    trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
+    is_same = trained.layer_inputs == "ram" and not device.is_card
+    return replace(trained, layer_inputs="device") if is_same else trained
+
+
+def _inputs_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
+    """Of streamed layers, those of all micro-batches; 0 where nothing streams."""
+    if not trained.layer_inputs:
+        return 0
+    return shapes.layers * shapes.hidden * batch.stream * batch.tokens * batch.together
 
 
 def calculated_memory(spec: RunSpec, shapes: Shapes, device: Device, batch: MicroBatch) -> tuple[str, dict[str, int]]:
@@ -198,8 +217,9 @@ def micro_batch(spec: RunSpec, trained: Trained, tokens: int, longest: int, *, w
         tokens=max(1, tokens),
         longest=max(1, longest),
         compute=compute,
-        stream=4 if trained.ends else compute,
+        stream=4 if trained.ends or (trained.layer_inputs and not trained.adapter) else compute,
         checkpointed=train.activation_checkpointing or trained.recomputes,
+        together=train.accumulation if trained.layer_inputs else 1,
     )
 
 
@@ -207,7 +227,7 @@ def _usual_batch(batch: MicroBatch, spec: RunSpec, step_tokens: float) -> MicroB
     """An average micro-batch: what time is counted from."""
     tokens = max(1, round(step_tokens / spec.train.accumulation))
     longest = min(batch.longest, max(1, tokens // spec.train.batch_size))
-    return MicroBatch(tokens, longest, batch.compute, batch.stream, batch.checkpointed)
+    return replace(batch, tokens=tokens, longest=longest)
 
 
 def _amount(spec: RunSpec, rows: RowLengths | None) -> tuple[float, int]:

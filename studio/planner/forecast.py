@@ -89,23 +89,26 @@ def placed(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths 
 
 
 def _placed(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None) -> tuple[RunSpec, Forecast]:
-    """The first placement that fits, or would with smaller pieces; where none does, the last that could work.
+    """The first placement that fits; where none does, the last that could work.
 
-    Smaller micro-batches and activations computed anew cost less time than a drive does.
+    A base stays in memory where it fits with smaller micro-batches and activations computed anew: those cost less time
+    than a drive does.
     """
     found, methods = [], METHODS.get(spec.method.key).placements(spec.method)
-    for at, method in enumerate(methods, start=1):
+    for method in methods:
         one = spec if method is spec.method else spec.model_copy(update={"method": method})
         found.append((one, _forecast(one, facts, machine, rows)))
-        is_last = at == len(methods)
-        if _fits(found[-1][1]) or (not is_last and _fits(_forecast(_in_small_pieces(one), facts, machine, rows))):
+        if _has_room(found[-1][1]):
+            return found[-1]
+        may_stay = len(methods) > 1 and found[-1][1].placement == "memory"
+        if may_stay and _has_room(_forecast(_in_small_pieces(one), facts, machine, rows)):
             return found[-1]
     possible = [pair for pair in found if pair[1].verdict != "impossible"]
     return possible[-1] if possible else found[0]
 
 
-def _fits(found: Forecast) -> bool:
-    return found.verdict in ("fits", "tight")
+def _has_room(found: Forecast) -> bool:
+    return found.verdict in ("fits", "tight", "wears")
 
 
 def _in_small_pieces(spec: RunSpec) -> RunSpec:

@@ -54,7 +54,7 @@ def wear_problems(spec: RunSpec, written_bytes: float, steps: int, capacity_byte
         return []
     message = (
         f"This run writes {human_bytes(written_bytes * steps)}: {human_share(share)} of the life of a drive of "
-        f"{human_bytes(capacity_bytes)}, and train.drive_wear allows {human_share(spec.train.drive_wear)}."
+        f"{human_bytes(capacity_bytes)}, more than the {human_share(spec.train.drive_wear)} that is allowed."
     )
     hint = (
         f"Allow it with train.drive_wear={_allowed(share)}, or take fewer steps, more accumulation, or a method.scheme "

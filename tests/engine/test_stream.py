@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import signal
@@ -17,11 +18,13 @@ from studio.engine.load import load_tuned
 from studio.engine.stream import create, prepare
 from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.chance import Chance
+from studio.engine.stream.inputs import Inputs
 from studio.engine.stream.schemes import SCHEMES
 from studio.engine.stream.vertical import Vertical
 from studio.errors import UserError
 from studio.export.merge import open_tensors
 from studio.export.tensors import FolderTensors
+from studio.machine.drive_file import DriveFile, drive_error
 from studio.models.store_layout import DESCRIPTION, read_layout
 from studio.models.stored_weights import StoredWeights
 from studio.project.journal import EventReader
@@ -132,6 +135,57 @@ def test_kept_graphs_change_nothing_but_what_is_computed(
     assert heard == expected and not sizes
     assert_same_result(every, none)
     assert least < fewer < most
+
+
+@pytest.mark.parametrize(("key", "precision"), [("ssd_offload", "fp32"), ("lora", "bf16")])
+def test_inputs_that_wait_on_the_drive_change_nothing(
+    key: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With rows that grow longer from step to step; what passes is what was put, and the file goes with the run."""
+    put: list[int] = []
+    keep, seen = Inputs.put, []
+
+    def note(self: Inputs, at: int, given: list[torch.Tensor]) -> None:
+        keep(self, at, given)
+        put.append(sum(tensor.nbytes for tensor in given))
+        seen.append(self._path.is_file())
+
+    monkeypatch.setattr(Inputs, "put", note)
+    method = {"key": key, "cache_gb": 0, "graph_gb": 0} | ({"placement": "drive"} if key == "lora" else {})
+    settings = {"steps": 6, "accumulation": 2, "batch_size": 1, "eval_every": 100, "precision": precision}
+    runs = {}
+    for place in ("device", "ram", "drive"):
+        put.clear(), seen.clear()
+        made = make_run(tmp_path, method={**method, "layer_inputs": place}, name=place, **settings)
+        runs[place] = made, losses(train_here(made)), list(put)
+        assert set(seen) == {place == "drive"}
+        assert not list(made.folder.rglob("inputs.bin"))
+    assert len(set(runs["drive"][2])) > 2
+    for place in ("ram", "drive"):
+        assert runs[place][1:] == runs["device"][1:]
+        assert_same_result(runs[place][0], runs["device"][0])
+
+
+def test_a_drive_that_runs_full_of_inputs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_run(tmp_path, method=_streamed(layer_inputs="drive", graph_gb=0), steps=6, checkpoint_every=1)
+
+    def full(*_: Any) -> None:
+        raise drive_error(OSError(errno.ENOSPC, "full"), made.folder / "store" / "inputs.bin")
+
+    heard: list[events.Event] = []
+
+    def poll() -> list[commands.Command]:
+        if len(losses(heard)) == 2:
+            monkeypatch.setattr(DriveFile, "write", full)
+        return []
+
+    with pytest.raises(UserError, match="is full"):
+        train(made, heard.append, poll, resume=False)
+    monkeypatch.undo()
+    assert not list(made.folder.rglob("inputs.bin"))
+    assert losses(heard) + losses(train_here(made, resume=True)) == losses(
+        train_here(make_run(tmp_path, method=_streamed(), name="straight", steps=6))
+    )
 
 
 @pytest.mark.parametrize("family", ["qwen2", "qwen3", "mistral", "gemma2", "gemma3", "phi3"])

@@ -143,9 +143,9 @@ class StreamDriver(Driver):
             units = [*range(len(self.parts.blocks)), *(end.at for end in self.parts.tiled)]
             self._spill = Spill(self.store, units, kept)
         self._norms.clear()
-        under_way = self._vertical.climb(loop, rows, self._turns.active)
-        loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained
         lowest = 0 if self.parts.trains_ends else min(self._turns.active)
+        under_way = self._vertical.climb(loop, rows, self._turns.active, lowest)
+        loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained
         for at in reversed(range(lowest, len(self.parts.blocks))):
             then = at - 1 if at > lowest else -1
             if at not in self._turns.active:
@@ -197,6 +197,7 @@ class StreamDriver(Driver):
             self._spill.close()
         unused(self.store.folder)
         self.store.close()
+        self._vertical.close()
 
     def _learns(self, layer: int | None) -> bool:
         return self.parts.trains_ends if layer is None else layer in self._turns.active

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +20,7 @@ from studio.engine.stream.blocks import Blocks, Place
 from studio.engine.stream.buffers import Buffer
 from studio.engine.stream.four_bits import Places, Unpacker, empty_layer, pack
 from studio.engine.stream.heap import return_large_pieces
+from studio.engine.stream.inputs import Inputs, Where
 from studio.engine.stream.prepare import (
     PATIENCE_BYTES,
     TILE,
@@ -56,6 +59,7 @@ def prepare_frozen(
     quantise: bool,
     cache_bytes: int | None,
     graph_bytes: int | None,
+    layer_inputs: Where = "device",
 ) -> Prepared:
     """An adapter on a base whose layers are read from the drive, twice in each step.
 
@@ -64,6 +68,7 @@ def prepare_frozen(
         cache_bytes: of layers that may stay in memory; None takes what is spare.
         graph_bytes: the same of layers' graphs; of a base in 4 bits there are none to keep, for bitsandbytes' hold its
             weights themselves.
+        layer_inputs: where they wait for the way down.
 
     Raises:
         UserError: the architecture cannot be streamed, there is no room, or an adapter belongs outside the layers.
@@ -80,12 +85,14 @@ def prepare_frozen(
         store.close()
         raise
     room = spare_for_graphs(base.device, 0 if quantise else graph_bytes)
-    vertical = Vertical(blocks, embedding, head, base.device, room)
+    place = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-inputs-"))
+    inputs = Inputs(layer_inputs, place, store, len(blocks), base.device)
+    vertical = Vertical(blocks, embedding, head, base.device, inputs, room)
     driver = FrozenDriver(store, blocks, vertical)
     return replace(
         prepared,
         driver=driver,
-        close=store.close,
+        close=driver.close,
         answers_slowly=uncached_bytes(store, len(frame.layers)) > PATIENCE_BYTES,
         cached_bytes=lambda: store.pool.held_bytes + vertical.graph_bytes,
     )
@@ -120,6 +127,11 @@ class FrozenDriver(Driver):
     def measure(self, loop: Loop, rows: list[Rows]) -> float:
         """All of them up together."""
         return self._vertical.measure(loop, rows)
+
+    def close(self) -> None:
+        """Let go of the shards."""
+        self.store.close()
+        self._vertical.close()
 
 
 class _Frame:

@@ -20,6 +20,7 @@ from studio.engine.stream.clipping import Clipping
 from studio.engine.stream.create import make_store
 from studio.engine.stream.driver import StreamDriver, Streamed
 from studio.engine.stream.heap import return_large_pieces
+from studio.engine.stream.inputs import Inputs, Where
 from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.result import write_result
 from studio.engine.stream.schemes import SCHEMES
@@ -49,6 +50,7 @@ def prepare_streamed(
     clipping: Clipping,
     cache_bytes: int | None,
     graph_bytes: int | None,
+    layer_inputs: Where = "device",
     learners: Kind = "all",
     at_once: int = 0,
     interval: int = 1,
@@ -61,6 +63,7 @@ def prepare_streamed(
         trains_ends: whether embedding, head and last norm learn.
         cache_bytes: weights that may stay in memory; None takes what is spare.
         graph_bytes: the same of layers' graphs.
+        layer_inputs: where they wait for the way down.
 
     Raises:
         UserError: the architecture cannot be streamed, there is no room, or the store is another model's.
@@ -81,7 +84,8 @@ def prepare_streamed(
     torch.manual_seed(base.seed)
     turns = Turns(learners, len(layers), count=at_once, interval=interval, seed=base.seed)
     room = spare_for_graphs(base.device, graph_bytes)
-    vertical = Vertical(parts.blocks, parts.embedding, parts.head, base.device, room)
+    inputs = Inputs(layer_inputs, folder, store, len(layers), base.device)
+    vertical = Vertical(parts.blocks, parts.embedding, parts.head, base.device, inputs, room)
     driver = StreamDriver(
         parts, vertical, clipping=clipping, device=base.device, seed=base.seed, turns=turns, made=made
     )

@@ -17,6 +17,7 @@ import torch
 
 from studio.engine.stream.blocks import Blocks, Call, Graph
 from studio.engine.stream.chance import Chance
+from studio.engine.stream.inputs import Inputs
 from studio.engine.stream.tiled import TiledEmbedding, TiledHead
 
 if TYPE_CHECKING:
@@ -26,17 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class Pass:
-    """One step under way: each micro-batch's call, its layer inputs, and the gradient that travels down.
+    """One step under way, by micro-batch.
 
-    `starts`: what chance was at the beginning of each, since its way through the loss begins at the embedding again.
-    `outs`: of a layer, what it made of each input, with the graph between them; empty where it is computed anew.
+    Attributes:
+        starts: what chance was at the beginning, since the way through the loss begins at the embedding again.
+        calls: of the layers.
+        outs: of the last layer.
+        graphs: of layers that are not computed anew, their input and output with the graph between.
+        chances: before each of the others.
+        travelling: the gradient on its way down.
     """
 
-    starts: list[Chance]
-    calls: list[Call]
-    inputs: list[list[torch.Tensor]] = field(default_factory=list)
-    outs: list[list[torch.Tensor]] = field(default_factory=list)
-    chances: list[list[Chance]] = field(default_factory=list)
+    starts: list[Chance] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    outs: list[torch.Tensor] = field(default_factory=list)
+    graphs: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = field(default_factory=dict)
+    chances: dict[int, list[Chance]] = field(default_factory=dict)
     travelling: list[torch.Tensor] = field(default_factory=list)
 
 
@@ -51,8 +57,8 @@ class Vertical:
         blocks: the layers.
         embedding, head: where they are tiled.
         device: where it computes.
+        inputs: where those of the layers wait.
         room: bytes that graphs may take now.
-
     """
 
     def __init__(
@@ -61,10 +67,11 @@ class Vertical:
         embedding: TiledEmbedding | None,
         head: TiledHead | None,
         device: torch.device,
+        inputs: Inputs,
         room: Callable[[], int],
     ) -> None:
         self._blocks, self._embedding, self._head, self._device = blocks, embedding, head, device
-        self._room = room
+        self._inputs, self._room = inputs, room
         self._graph_share = 0.0  # bytes of a layer's graph for each of its input; 0 until one was seen
         self._graphs: dict[int, int] = {}
 
@@ -73,36 +80,35 @@ class Vertical:
         """That kept graphs take now."""
         return sum(self._graphs.values())
 
-    def climb(self, loop: Loop, rows: list[Rows], learning: Collection[int] = ()) -> Pass:
+    def climb(self, loop: Loop, rows: list[Rows], learning: Collection[int] = (), lowest: int = 0) -> Pass:
         """Forward, keeping what each layer was given, and the graph of the last layers as far as there is room.
 
         Args:
             learning: layers whose own matrices get gradients.
+            lowest: the layer where the way down ends.
         """
-        blocks = self._blocks
+        blocks, under_way = self._blocks, Pass()
         self._graphs.clear()
-        under_way = Pass([], [])
+        self._inputs.clear()
         for row in rows:
             under_way.starts.append(Chance(self._device))
             under_way.calls.append(blocks.note(partial(_forward, loop, row)))
         hidden = [call.hidden.detach() for call in under_way.calls]
-        lowest_kept = len(blocks) - self._kept_graphs(hidden)
+        first_kept = max(lowest, len(blocks) - self._kept_graphs(hidden))
         with torch.no_grad():
             for at in range(len(blocks)):
-                trains = at >= lowest_kept and at in learning
-                self.bind(loop, at, then=at + 1, train=trains)
-                under_way.inputs.append(list(hidden))
-                under_way.chances.append([])
-                if at >= lowest_kept:
-                    self._keep(loop, under_way, at)
-                    hidden = [out.detach() for out in under_way.outs[at]]
+                self.bind(loop, at, then=at + 1, train=at >= first_kept and at in learning)
+                if at >= first_kept:
+                    hidden = self._keep(loop, under_way, at, hidden)
                     continue
-                under_way.outs.append([])
+                if at >= lowest:
+                    self._inputs.put(at, hidden)
+                under_way.chances[at] = []
                 for number, call in enumerate(under_way.calls):
                     under_way.chances[at].append(Chance(self._device))
                     with loop.accelerator.autocast():
                         hidden[number] = blocks.run(at, hidden[number], call)
-        under_way.inputs.append(hidden)
+        under_way.outs = hidden
         return under_way
 
     def _kept_graphs(self, hidden: list[torch.Tensor]) -> int:
@@ -110,13 +116,14 @@ class Vertical:
         each = self._graph_share * sum(tensor.nbytes for tensor in hidden)
         return min(len(self._blocks), int(self._room() / each)) if each else 0
 
-    def _keep(self, loop: Loop, under_way: Pass, at: int) -> None:
+    def _keep(self, loop: Loop, under_way: Pass, at: int, hidden: list[torch.Tensor]) -> list[torch.Tensor]:
         """The way up through a layer with its graph."""
-        given = under_way.inputs[at] = [tensor.detach().requires_grad_(True) for tensor in under_way.inputs[at]]
+        given = [tensor.detach().requires_grad_(True) for tensor in hidden]
         with self._blocks.outlived(at) as graph, loop.accelerator.autocast():
             outs = [self._blocks.run(at, leaf, call) for leaf, call in zip(given, under_way.calls, strict=True)]
-        under_way.outs.append(outs)
+        under_way.graphs[at] = list(zip(given, outs, strict=True))
         self._graphs[at] = self._size(graph, given)
+        return [out.detach() for out in outs]
 
     def _size(self, graph: Graph, given: list[torch.Tensor]) -> int:
         """Bytes of a graph. The largest share seen counts: attention without a fused kernel keeps more of long rows."""
@@ -158,7 +165,8 @@ class Vertical:
         Args:
             scale: of the sum that gradients are of.
         """
-        total, outs = torch.zeros((), device=self._device), under_way.inputs.pop()
+        total, outs = torch.zeros((), device=self._device), under_way.outs
+        under_way.outs = []
         with under_way.starts[0].again():
             self._score_together(loop, rows, outs)
         for row, out, start in zip(rows, outs, under_way.starts, strict=True):
@@ -182,21 +190,27 @@ class Vertical:
             each: called after each micro-batch.
         """
         self.bind(loop, at, then=then, train=train)
-        inputs, chances, outs = under_way.inputs.pop(), under_way.chances.pop(), under_way.outs.pop()
+        graphs = under_way.graphs.pop(at, [])
+        inputs = [] if graphs else self._inputs.take(at, then=then)
         for number, call in enumerate(under_way.calls):
-            leaf = inputs[number]
-            if outs:
-                out, outs[number] = outs[number], under_way.travelling[number]  # its graph goes with its use
+            if graphs:
+                leaf, out = graphs[number]
+                graphs[number] = leaf, leaf  # its graph goes with its use
             else:
-                leaf = leaf.detach().requires_grad_(True)
-                with chances[number].again(), loop.accelerator.autocast():
+                leaf = inputs[number].detach().requires_grad_(True)
+                with under_way.chances[at][number].again(), loop.accelerator.autocast():
                     out = self._anew(at, leaf, call)
             out.backward(under_way.travelling[number])
             assert leaf.grad is not None
             under_way.travelling[number] = leaf.grad
+            del out
             each()
         self._blocks.forget(at)
         self._graphs.pop(at, None)
+
+    def close(self) -> None:
+        """Nothing is kept any more."""
+        self._inputs.close()
 
     def bind(self, loop: Loop, at: int, *, then: int, train: bool) -> None:
         """A layer, in the width that the loop's arithmetic wants."""
