@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from studio.engine import attention
+from studio.engine.last_layer import LastFeedForward
 from studio.engine.token_nll import token_nll
 from studio.engine.weightless import is_weightless
 
@@ -52,6 +53,7 @@ class LmLoss(nn.Module):
         self.ending = _prove_ending(causal, self._decoder, self._head)
         self._usual_attention = causal.config._attn_implementation
         self.layout: Layout = "rows" if _prove_rows(causal, self._decoder) else "padded"
+        self.last = _proven_last(causal, self._decoder) if self.layout == "rows" else None
         if neftune_alpha > 0:
             causal.get_input_embeddings().register_forward_hook(_Neftune(self, neftune_alpha))
         self.row_lengths: tuple[int, ...] = ()
@@ -79,13 +81,20 @@ class LmLoss(nn.Module):
         if self.ending is None:
             nll = _nll_of_whole_model(self._causal, input_ids[0], row_lengths, index, targets)
         else:
-            hidden = self._hidden(input_ids, position_ids, row_lengths)[index] * self.ending.scale
+            with self.reading(index, input_ids.shape[1]):
+                hidden = self._hidden(input_ids, position_ids, row_lengths)[index] * self.ending.scale
             nll = token_nll(hidden, self._head, targets, softcap=self.ending.softcap, is_even=self._is_even)
         return self._per_token(nll).sum(), nll.detach().sum()
 
     def within(self, work: Callable[[], Any]) -> Any:
         """Do `work`. A model in parts (`sharding.py`) is gathered around this as around `forward`."""
         return work()
+
+    def reading(self, index: torch.Tensor, positions: int) -> contextlib.AbstractContextManager[None]:
+        """Inside, only these of so many positions are read of the last layer's outcome."""
+        if self.last is None or self.layout != "rows":
+            return contextlib.nullcontext()
+        return self.last.only(index, positions)
 
     @contextlib.contextmanager
     def generating(self) -> Iterator[nn.Module]:
@@ -192,6 +201,21 @@ def _prove_rows(causal: Any, decoder: Any) -> bool:
             pass  # this architecture has its own attention, or takes no extra arguments: padding it is
     causal.set_attn_implementation(before)
     return False
+
+
+@torch.no_grad()
+def _proven_last(causal: Any, decoder: Any) -> LastFeedForward | None:
+    """Spare the last layer's unread positions, if those that are read come out as they do among all."""
+    if is_weightless():
+        return None  # what is traced is the most that a step can take
+    last, ids = LastFeedForward(causal), _probe_ids(causal, 12)[None]
+    index, rows = torch.tensor([2, 5, 11], device=ids.device), {"row_lengths": (12,), "use_cache": False}
+    with _evaluating(causal):
+        positions = torch.arange(12, device=ids.device)[None]
+        wanted = decoder(input_ids=ids, position_ids=positions, **rows).last_hidden_state[0, index]
+        with last.only(index, 12):
+            found = decoder(input_ids=ids, position_ids=positions, **rows).last_hidden_state[0, index]
+    return last if _is_close(found, wanted) else None
 
 
 class _evaluating:  # noqa: N801 - reads as a statement

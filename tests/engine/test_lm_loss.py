@@ -64,3 +64,41 @@ def test_padded_layout_gives_the_same_loss(tmp_path: Path) -> None:
         assert float(loss(*arguments)[0]) == pytest.approx(rows, abs=1e-4)
         loss.ending = None
         assert float(loss(*arguments)[0]) == pytest.approx(rows, abs=1e-4)
+
+
+@pytest.mark.parametrize("recomputes", [False, True])
+def test_the_last_feed_forward_part_sees_only_what_is_read(recomputes: bool, tmp_path: Path) -> None:
+    """Two of thirteen positions; all of them where the layer will be computed again, or where nearly all are read."""
+    model = load_base(make_toy(tmp_path / "llama", "llama"), dtype="float32").train()
+    if recomputes:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    loss = LmLoss(model, lambda nll: nll)
+    seen: list[int] = []
+    model.model.layers[-1].mlp.up_proj.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1]))
+    ids, positions = torch.arange(1, 14)[None], torch.arange(13)[None]
+
+    def gradients(index: torch.Tensor) -> dict[str, torch.Tensor]:
+        seen.clear()
+        model.zero_grad()
+        loss(ids, positions, index, ids[0, index], (13,))[0].backward()
+        return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+    few = torch.tensor([3, 11])
+    found = gradients(few)
+    assert set(seen) == {13 if recomputes else 2}
+    gradients(torch.arange(11))
+    assert set(seen) == {13}
+    loss.last = None
+    expected = gradients(few)
+    assert set(seen) == {13} and found.keys() == expected.keys()
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], atol=1e-6, rtol=1e-4)
+
+
+def test_a_last_part_that_mixes_positions_is_left_whole(tmp_path: Path) -> None:
+    model = load_base(make_toy(tmp_path / "llama", "llama"), dtype="float32").eval()
+    assert LmLoss(model, lambda nll: nll).last is not None
+    part = model.model.layers[-1].mlp
+    own = part.forward
+    part.forward = lambda hidden: own(hidden + hidden.mean(1, keepdim=True))
+    assert LmLoss(model, lambda nll: nll).last is None

@@ -30,6 +30,7 @@ class Pass:
     """One step under way, by micro-batch.
 
     Attributes:
+        rows: what is read.
         starts: what chance was at the beginning, since the way through the loss begins at the embedding again.
         calls: of the layers.
         outs: of the last layer.
@@ -38,6 +39,7 @@ class Pass:
         travelling: the gradient on its way down.
     """
 
+    rows: list[Rows]
     starts: list[Chance] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     outs: list[torch.Tensor] = field(default_factory=list)
@@ -87,7 +89,7 @@ class Vertical:
             learning: layers whose own matrices get gradients.
             lowest: the layer where the way down ends.
         """
-        blocks, under_way = self._blocks, Pass()
+        blocks, under_way = self._blocks, Pass(rows)
         self._graphs.clear()
         self._inputs.clear()
         for row in rows:
@@ -104,10 +106,9 @@ class Vertical:
                 if at >= lowest:
                     self._inputs.put(at, hidden)
                 under_way.chances[at] = []
-                for number, call in enumerate(under_way.calls):
+                for number in range(len(rows)):
                     under_way.chances[at].append(Chance(self._device))
-                    with loop.accelerator.autocast():
-                        hidden[number] = blocks.run(at, hidden[number], call)
+                    hidden[number] = self._run(loop, under_way, at, number, hidden[number])
         under_way.outs = hidden
         return under_way
 
@@ -119,8 +120,8 @@ class Vertical:
     def _keep(self, loop: Loop, under_way: Pass, at: int, hidden: list[torch.Tensor]) -> list[torch.Tensor]:
         """The way up through a layer with its graph."""
         given = [tensor.detach().requires_grad_(True) for tensor in hidden]
-        with self._blocks.outlived(at) as graph, loop.accelerator.autocast():
-            outs = [self._blocks.run(at, leaf, call) for leaf, call in zip(given, under_way.calls, strict=True)]
+        with self._blocks.outlived(at) as graph:
+            outs = [self._run(loop, under_way, at, number, leaf) for number, leaf in enumerate(given)]
         under_way.graphs[at] = list(zip(given, outs, strict=True))
         self._graphs[at] = self._size(graph, given)
         return [out.detach() for out in outs]
@@ -131,26 +132,32 @@ class Vertical:
         self._graph_share = max(self._graph_share, size / sum(leaf.nbytes for leaf in given))
         return size
 
-    def _anew(self, at: int, leaf: torch.Tensor, call: Call) -> torch.Tensor:
-        """A layer's output with its graph; the first one ever shows what graphs take."""
-        if self._graph_share or not self._room():
-            return self._blocks.run(at, leaf, call)
+    def _anew(self, loop: Loop, under_way: Pass, at: int, number: int, leaf: torch.Tensor) -> torch.Tensor:
+        """A layer's output with its graph; an early one shows what graphs take (the last layer's may take less)."""
+        is_last = at == len(self._blocks) - 1
+        if is_last or self._graph_share or not self._room():
+            return self._run(loop, under_way, at, number, leaf)
         with self._blocks.outlived(at) as graph:
-            out = self._blocks.run(at, leaf, call)
+            out = self._run(loop, under_way, at, number, leaf)
         self._size(graph, [leaf])
         return out
+
+    def _run(self, loop: Loop, under_way: Pass, at: int, number: int, hidden: torch.Tensor) -> torch.Tensor:
+        """One micro-batch's way up through a layer; of the last one only trained positions are read."""
+        row, is_last = under_way.rows[number], at == len(self._blocks) - 1
+        reading = loop.plan.loss.reading(row.index, hidden.shape[1]) if is_last else contextlib.nullcontext()
+        with reading, loop.accelerator.autocast():
+            return self._blocks.run(at, hidden, under_way.calls[number])
 
     @torch.no_grad()
     def measure(self, loop: Loop, rows: list[Rows]) -> float:
         """Summed loss of micro-batches that go up together: the model is read once for all of them."""
-        blocks = self._blocks
-        calls = [blocks.note(partial(_forward, loop, row)) for row in rows]
-        hidden = [call.hidden for call in calls]
+        blocks, under_way = self._blocks, Pass(rows)
+        under_way.calls = [blocks.note(partial(_forward, loop, row)) for row in rows]
+        hidden = [call.hidden for call in under_way.calls]
         for at in range(len(blocks)):
             self.bind(loop, at, then=(at + 1) % len(blocks), train=False)
-            for number, call in enumerate(calls):
-                with loop.accelerator.autocast():
-                    hidden[number] = blocks.run(at, hidden[number], call)
+            hidden = [self._run(loop, under_way, at, number, given) for number, given in enumerate(hidden)]
         self._score_together(loop, rows, hidden)
         total = 0.0
         for row, out in zip(rows, hidden, strict=True):
@@ -192,14 +199,14 @@ class Vertical:
         self.bind(loop, at, then=then, train=train)
         graphs = under_way.graphs.pop(at, [])
         inputs = [] if graphs else self._inputs.take(at, then=then)
-        for number, call in enumerate(under_way.calls):
+        for number in range(len(under_way.rows)):
             if graphs:
                 leaf, out = graphs[number]
                 graphs[number] = leaf, leaf  # its graph goes with its use
             else:
                 leaf = inputs[number].detach().requires_grad_(True)
-                with under_way.chances[at][number].again(), loop.accelerator.autocast():
-                    out = self._anew(at, leaf, call)
+                with under_way.chances[at][number].again():
+                    out = self._anew(loop, under_way, at, number, leaf)
             out.backward(under_way.travelling[number])
             assert leaf.grad is not None
             under_way.travelling[number] = leaf.grad
