@@ -6,6 +6,7 @@ import json
 import struct
 from pathlib import Path
 
+from studio.gui.forms.form import Form
 from studio.gui.method_page.page import MethodPage
 from studio.machine.resources import Gpu, Resources
 from studio.project.folder import Project
@@ -124,6 +125,12 @@ def _error(stage: Stage) -> None:
     _large(stage, "check", "method.key=full", "train.warmup=40", "train.steps=20", "train.learning_rate=0.5")
 
 
+def _unfolded(stage: Stage) -> None:
+    page = _large(stage, "method", "method.key=ssd_offload", "train.steps=20")
+    for form in page.method.findChildren(Form):
+        form.toggle.click()
+
+
 def _starter(stage: Stage) -> None:
     _opened(stage, make_starter_project(stage.home / "Starter voice"), "method")
 
@@ -138,5 +145,6 @@ SCENES = [
     Scene("data", _step("data")),
     Scene("settings", _step("settings", "method.key=qlora")),
     Scene("streamed", _step("method", "method.key=ssd_offload", "train.steps=2000")),
+    Scene("unfolded", _unfolded),
     Scene("starter", _starter),
 ]
