@@ -73,6 +73,8 @@ def test_exact_scheme_in_bf16_is_full_fine_tuning_with_its_rounding(
 ) -> None:
     """The model in memory rounds its fp32 weights as the store does; then all bits agree, over 100 steps."""
     monkeypatch.setattr(device, "emulates_bf16", lambda: False)
+    run, wide = Blocks.run, []
+    monkeypatch.setattr(Blocks, "run", lambda self, *given: wide.append(len(self._wide)) or run(self, *given))
     settings = {"steps": 100, "eval_every": 100, "precision": "bf16"}
     heard = train_here(drive := make_run(tmp_path, method=_streamed(), name="drive", **settings))
 
@@ -85,6 +87,7 @@ def test_exact_scheme_in_bf16_is_full_fine_tuning_with_its_rounding(
     memory = make_run(tmp_path, method={"key": "full"}, name="memory", **settings)
     assert losses(train_here(memory)) == losses(heard)
     assert_same_result(memory, drive)
+    assert wide and not any(wide)
 
 
 def test_sixteen_bits_are_widened_where_the_processor_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,6 +133,8 @@ class Blocks:
             self.release()
             return_holes()
             self._is_wide = wide
+            if not wide:  # the proofs before training want it once
+                self._wide = torch.empty(0, device=self._device)
             self.prefetch(at)
             weights, rest = self._ahead.pop(at)
             self.prefetch(then)
