@@ -29,7 +29,7 @@ def make_accelerator(device: str, precision: str, *, widens: bool = False) -> Ac
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     for state in (AcceleratorState, GradientState, PartialState):
         state._reset_state()  # one process may train twice (tests): the library keeps its first answer for ever
-    on_processor = device == "cpu" or (device == "auto" and not _has_accelerator())
+    on_processor = is_processor(device)
     is_wide = precision == "fp32" or (widens and on_processor and emulates_bf16())
     return Accelerator(
         cpu=on_processor,
@@ -38,8 +38,10 @@ def make_accelerator(device: str, precision: str, *, widens: bool = False) -> Ac
     )
 
 
-def _has_accelerator() -> bool:
-    return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
+def is_processor(device: str) -> bool:
+    """Whether "cpu", or "auto" where there is nothing better."""
+    has_more = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return device == "cpu" or (device == "auto" and not has_more)
 
 
 def _check(device: str) -> None:

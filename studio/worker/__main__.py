@@ -17,6 +17,7 @@ import traceback
 from typing import IO
 
 from studio.errors import Cancelled, UserError
+from studio.machine.priority import give_way
 from studio.protocol import commands, events
 from studio.worker.job import JOBS, Context
 
@@ -35,6 +36,8 @@ def run_job(key: str, arguments: dict[str, object], context: Context) -> int:
     """Run one job and say its last word."""
     try:
         job = JOBS.get(key)
+        if job.gives_way:
+            give_way()
         if job.listens:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for whoever started us; they then tell us
             threading.Thread(target=_listen, args=(context,), daemon=True, name="stdin").start()

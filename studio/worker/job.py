@@ -48,11 +48,13 @@ class Job:
         run: does the work, and may return a last word of its own; raises UserError for what a person can put right,
             Cancelled when told to end.
         listens: whether commands come on standard input, whose end then cancels the job.
+        gives_way: whether it is long work that a person does other things beside.
     """
 
     key: str
     run: Callable[[Context, dict[str, Any]], Done | None]
     listens: bool = True
+    gives_way: bool = False
 
 
 JOBS: Registry[Job] = Registry("studio.worker.jobs", "JOB", "job")

@@ -155,4 +155,4 @@ def _size(path: Path) -> int:
     return sum(found.stat().st_size for found in files)
 
 
-JOB = Job("export", run)
+JOB = Job("export", run, gives_way=True)

@@ -66,4 +66,4 @@ class _Meter:
             self._context.emit(Phase(name=self._name, done=done, total=total, unit="rows"))
 
 
-JOB = Job(key="import_rows", run=_run)
+JOB = Job(key="import_rows", run=_run, gives_way=True)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from studio.machine.priority import give_way
 from studio.project.journal import CommandLog, EventLog
 from studio.project.runs import Run
 from studio.protocol.events import Done, Event
@@ -27,8 +28,11 @@ def _run(context: Context, arguments: dict[str, Any]) -> Done:
     # that was asked for while it was starting does.
     inbox = CommandLog(run.commands_path, arguments.get("commands_from"))
 
+    from studio.engine.device import is_processor  # heavy
     from studio.worker.training import train  # heavy
 
+    if is_processor(run.spec().train.device):
+        give_way()  # a card is kept waiting by whoever feeds it
     return train(run, context.emit, inbox.poll, resume=bool(arguments.get("resume")), learns=True)
 
 
