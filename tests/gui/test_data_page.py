@@ -88,8 +88,13 @@ class Shown:
         return next(one for one in self.page.findChildren(Banner) if one.isVisible())
 
     def press(self, text: str) -> None:
-        button = next(one for one in self.page.findChildren(Button) if one.isVisible() and one.text() == text)
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        """Once it is there: some say how many rows were counted."""
+
+        def buttons() -> list[Button]:
+            return [one for one in self.page.findChildren(Button) if one.isVisible() and one.text() == text]
+
+        self.qtbot.waitUntil(lambda: bool(buttons()), timeout=WAIT)
+        self.qtbot.mouseClick(buttons()[0], Qt.MouseButton.LeftButton)
 
     def texts(self) -> list[str]:
         """First messages in the table, once they are there."""

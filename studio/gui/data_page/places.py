@@ -86,7 +86,8 @@ def notice(feed: DataFeed, act: DataActions, show: Callable[[str], object]) -> B
     if kind == "damage":
         damage = _damage(feed)
         assert damage is not None
-        actions: list[Action] = [(f"Use {_rows(good)}", act.use_good_rows), ("Choose another file…", act.import_file)]
+        use = f"Use {_rows(good)}" if good else "Use the good rows"  # not counted yet
+        actions: list[Action] = [(use, act.use_good_rows), ("Choose another file…", act.import_file)]
         return Banner(
             "danger", damage.message, "Your file stays as it is; the project gets a copy of the good rows.", actions
         )
