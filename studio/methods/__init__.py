@@ -61,8 +61,8 @@ class Trained:
             or arithmetic in fp32 they have 32.
         cacheable_bytes: of those read twice a step, what spare RAM may keep instead; `cacheable_state_bytes`: of those
             read once, what it may keep after them; `cache_bytes`: so many were asked for, None for what is spare.
-        graph_bytes: of layers that are computed anew, what spare RAM may keep instead where the processor computes; the
-            same.
+        graph_bytes: of activations, so many may stay in RAM where the processor computes layers anew; None for what is
+            spare.
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
         elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
             pass through.

@@ -210,9 +210,8 @@ class StreamDriver(Driver):
     def _descend(self, loop: Loop, under_way: Pass, at: int, then: int) -> None:
         """Backward through one layer, its gradients gathered over all micro-batches."""
         blocks, several = self.parts.blocks, len(under_way.calls) > 1
-        self._vertical.bind(
-            loop, at, then=then, train=True
-        )  # first the next layer is read ahead, then this one's records
+        # First the next layer is read ahead, then this one's records.
+        self._vertical.bind(loop, at, then=then, train=True)
         if not self._clip.waits:
             self._learner.prefetch(at)
         sums: dict[str, torch.Tensor] = {}
