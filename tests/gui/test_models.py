@@ -110,7 +110,10 @@ def test_a_streamed_copy_is_listed_and_can_be_deleted(
     assert len(page.findChildren(ModelRow)) >= 2 and page.facts.text().startswith("1 model,")
     asked: list[str] = []
     monkeypatch.setattr(models_page, "confirm", lambda parent, title, *_, **__: bool(asked.append(title)) or True)
-    press(page, "Delete the streamed copy of org/Small-Chat, fp32")
+    name = "Delete the streamed copy of org/Small-Chat, fp32"
+    buttons = [one for one in page.findChildren(QAbstractButton) if one.accessibleName() == name]
+    qtbot.waitUntil(buttons[0].isVisible)  # Qt shows what was added on its next round
+    press(page, name)
     qtbot.waitUntil(lambda: not page.local.copies)
     assert asked == ["Delete the streamed copy of org/Small-Chat?"] and not copy.exists()
 
