@@ -1,4 +1,4 @@
-"""Where a streamed model's numbers lie on the drive: one file a unit (a decoder layer, the embedding, the head).
+"""Where a streamed model's numbers lie on the drive: one file a unit (a decoder layer or a piece of one, an end).
 
 A file holds two slots. A slot is all 16-bit weights of the unit, then one record of optimizer state for each tile of
 them. A step writes the slot that the newest checkpoint does not name, so a checkpoint is the list of slots and nothing
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import groupby
 from math import lcm, prod
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,7 @@ class Unit:
     """What is read, trained and written together.
 
     Attributes:
-        name: for people and for its file.
+        name: for people and for its file; `layer-` and the layer's number, with the piece's behind it, or `end-`.
         tensors: its matrices.
         numbers: all of them with the gaps between, a whole number of pages in 16 bits.
         tile: numbers of a full tile, where a unit has its own (whole rows of an embedding); 0 takes the layout's.
@@ -69,6 +71,12 @@ class Unit:
     @property
     def weight_bytes(self) -> int:
         return 2 * self.numbers
+
+    @property
+    def layer(self) -> int | None:
+        """The decoder layer that it is, or is a piece of."""
+        kind, number = self.name.split("-")[:2]
+        return int(number) if kind == "layer" else None
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,20 @@ class Layout:
         """Of one slot."""
         return unit.weight_bytes + sum(self.record_bytes(end - first) for first, end in self.tiles(unit))
 
+    @cached_property
+    def layers(self) -> list[list[int]]:
+        """Numbers of the units of each decoder layer."""
+        return [list(units) for _, units in groupby(self._inside, lambda at: self.units[at].layer)]
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """Numbers of the units outside the layers."""
+        return list(range(len(self._inside), len(self.units)))
+
+    @property
+    def _inside(self) -> list[int]:
+        return [at for at, unit in enumerate(self.units) if unit.layer is not None]
+
     @property
     def total_bytes(self) -> int:
         """Of both slots of all units."""
@@ -139,6 +161,16 @@ def lay_out_unit(name: str, shapes: dict[str, tuple[int, ...]], *, tile: int = 0
         tensors.append(StoredTensor(tensor, tuple(shape), at))
         at += -(-prod(shape) // ALIGN) * ALIGN
     return Unit(name, tuple(tensors), -(-at // (PAGE // 2)) * (PAGE // 2), tile)
+
+
+def lay_out_layer(at: int, shapes: dict[str, tuple[int, ...]]) -> list[Unit]:
+    """A decoder layer in pieces: what follows each other as far as it is no more than the largest matrix."""
+    most, pieces = max(map(prod, shapes.values()), default=0), [dict[str, tuple[int, ...]]()]
+    for name, shape in shapes.items():
+        if pieces[-1] and sum(map(prod, pieces[-1].values())) + prod(shape) > most:
+            pieces.append({})
+        pieces[-1][name] = shape
+    return [lay_out_unit(f"layer-{at:03d}-{number}", piece) for number, piece in enumerate(pieces)]
 
 
 def read_layout(folder: Path) -> Layout:

@@ -78,18 +78,17 @@ def compare(
     precision: str,
 ) -> None:
     """Bytes against the formula, time against the floor, memory against the weights, losses against memory."""
-    steps = len(found["losses"])
+    read, written = passed(found)
     numbers, state = found["numbers"], STATE_BYTES[scheme]
     exact = 4.0 if precision == "fp32" and state else 0.0  # what is missing to fp32, up and down
-    moved = (found["read"] + found["written"]) / steps
-    floor = speeds.seconds(found["read"] / steps, found["written"] / steps)
+    floor = speeds.seconds(read, written)
     seconds = middle(found)
     tell(
         f"O2-O5 {scheme}",
         model=size,
         numbers=numbers,
-        bytes_to_formula=moved / (numbers * (6 + 2 * state + exact)),
-        system_to_own_bytes=(found["system_read"] + found["system_written"]) / max(1, moved * steps),
+        bytes_to_formula=(read + written) / (numbers * (6 + 2 * state + exact)),
+        system_to_own_bytes=(found["system_read"] + found["system_written"]) / (found["read"] + found["written"]),
         peak_to_weights=found["peak"] / (2 * numbers),
         step_seconds=seconds,
         drive_floor_seconds=floor,
@@ -112,7 +111,7 @@ def _beside(found: dict[str, Any], resident: dict[str, Any], seconds: float, flo
 def accumulate(folder: Path, size: str, length: int) -> None:
     """Eight micro-batches read the weights as often as one."""
     one, eight = (side(folder, size, streamed("D"), steps=2, accumulation=n, length=length // 4) for n in (1, 8))
-    tell("O6", eight_to_one_bytes=(eight["read"] + eight["written"]) / (one["read"] + one["written"]))
+    tell("O6", eight_to_one_bytes=sum(passed(eight)) / sum(passed(one)))
 
 
 def flat(folder: Path, steps: int) -> None:
@@ -123,8 +122,8 @@ def flat(folder: Path, steps: int) -> None:
 
 
 def streamed(scheme: str, graph_gb: float = 0) -> dict[str, Any]:
-    """With no weights kept in memory, no second pass for clipping, and so much of activations."""
-    return {"key": "ssd_offload", "scheme": scheme, "clipping": "layer", "cache_gb": 0, "graph_gb": graph_gb}
+    """With no weights kept in memory, and so much of activations."""
+    return {"key": "ssd_offload", "scheme": scheme, "cache_gb": 0, "graph_gb": graph_gb}
 
 
 def side(
@@ -191,6 +190,12 @@ def token_batches(rows: int, length: int, vocabulary: int) -> Iterator[Batch]:
         labels[:, 0] = -100
         positions = np.tile(np.arange(length, dtype=np.int64), (rows, 1))
         yield Batch(ids, labels, positions, np.ones_like(ids, dtype=bool), False, ids.size, rows * (length - 1), ())
+
+
+def passed(found: dict[str, Any]) -> tuple[float, float]:
+    """Bytes read and written in the median step; not in the first one, whose gradients wait for their length."""
+    read, written = zip(*found["passed"][1:], strict=True)
+    return statistics.median(read), statistics.median(written)
 
 
 def middle(found: dict[str, Any]) -> float:

@@ -74,7 +74,7 @@ def test_exact_scheme_in_bf16_is_full_fine_tuning_with_its_rounding(
     """The model in memory rounds its fp32 weights as the store does; then all bits agree, over 100 steps."""
     monkeypatch.setattr(device, "emulates_bf16", lambda: False)
     run, wide = Blocks.run, []
-    monkeypatch.setattr(Blocks, "run", lambda self, *given: wide.append(len(self._wide)) or run(self, *given))
+    monkeypatch.setattr(Blocks, "run", lambda self, *given: wide.append(len(self._scratch)) or run(self, *given))
     settings = {"steps": 100, "eval_every": 100, "precision": "bf16"}
     heard = train_here(drive := make_run(tmp_path, method=_streamed(), name="drive", **settings))
 

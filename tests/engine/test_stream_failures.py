@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,17 +95,17 @@ def test_a_drive_that_is_gone_in_a_step(unit: int, tmp_path: Path, monkeypatch: 
 def test_a_file_that_was_cut_short_is_told_before_the_first_step(tmp_path: Path) -> None:
     run = _run(tmp_path, "cut")
     _pause_after(run, 2)
-    path = run.folder / "store" / "layer-000.bin"
+    path = run.folder / "store" / "layer-000-0.bin"
     size = path.stat().st_size
     os.truncate(path, size // 2)
-    with pytest.raises(UserError, match=f"layer-000.bin holds {size // 2} of its {size} bytes"):
+    with pytest.raises(UserError, match=f"layer-000-0.bin holds {size // 2} of its {size} bytes"):
         train_here(run, resume=True)
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     run = _run(tmp_path, "missing")
     _pause_after(run, 2)
-    (run.folder / "store" / "layer-001.bin").unlink()
+    (run.folder / "store" / "layer-001-0.bin").unlink()
     with pytest.raises(UserError, match="failed"):
         train_here(run, resume=True)
 
@@ -181,17 +182,17 @@ def test_killed_at_any_point_of_the_flip_goes_on_at_an_exact_step(
 
 
 class _Kept:
-    """Copies of a folder, one before each change to the file system while `is_watching`."""
+    """Copies of a folder, one before each change that this thread makes to the file system while `is_watching`."""
 
     _CHANGES = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"}
 
     def __init__(self, folder: Path, into: Path) -> None:
         self._folder, self._into = folder, into
-        self.is_watching = False
+        self.is_watching, self._thread = False, threading.get_ident()
         self.folders: list[Path] = []
 
     def hear(self, event: str, _: Any) -> None:
-        if self.is_watching and event in self._CHANGES:
+        if self.is_watching and event in self._CHANGES and threading.get_ident() == self._thread:
             self.is_watching = False
             target = self._into / f"{len(self.folders):03d}"
             shutil.copytree(self._folder, target)

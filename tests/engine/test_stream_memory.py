@@ -26,8 +26,6 @@ def test_bytes_are_those_of_the_formula(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(offload, "LENGTH", 32)
     monkeypatch.setitem(offload.SIZES, "deep", (12, 512, 1408, 8, 4, 1000))
     found = offload.side(tmp_path, "deep", offload.streamed("D"), steps=3)
-    moved = found["read"] + found["written"]
-    assert moved <= 1.02 * 3 * found["numbers"] * (6 + 2 * 6)
-    assert moved >= 0.85 * 3 * found["numbers"] * (6 + 2 * 6)
+    assert sum(offload.passed(found)) == pytest.approx(found["numbers"] * (6 + 2 * 6), rel=0.02)
     if found["direct"]:
         assert found["system_written"] == pytest.approx(found["written"], rel=0.1)

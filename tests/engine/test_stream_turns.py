@@ -89,7 +89,8 @@ def test_only_the_active_layer_moves_state(tmp_path: Path, monkeypatch: pytest.M
 
     method = _method("turns", train_embeddings=False, clipping="layer")
     train_here(make_run(tmp_path, method=method, steps=5), poll=poll)
-    layer = stores[0].layout.slot_bytes(stores[0].layout.units[0])
+    layout = stores[0].layout
+    layer = sum(layout.slot_bytes(layout.units[unit]) for unit in layout.layers[0])
     assert [b - a for a, b in pairwise(written)] == [layer] * (len(written) - 1)
 
 

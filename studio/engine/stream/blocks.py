@@ -1,19 +1,24 @@
 """A model's decoder layers without weights of their own: they are bound to what has just been read, and let go again.
 
 The layers' modules stay as transformers made them (each knows its number, its window, its kind of attention); only
-their matrices come and go. Called outside training they stream by themselves, so that evaluation and answers work.
+their matrices come and go. A layer whose matrices are products of their own lies in several units of the store: each
+comes when its module is called, and again when the way back asks for it, so memory holds fp32 numbers and gradients of
+one at a time. Called outside training layers stream by themselves, so that evaluation and answers work.
 """
 
 from __future__ import annotations
 
 import contextlib
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from studio.engine.stream.buffers import Buffer
 from studio.engine.stream.heap import return_holes
@@ -49,9 +54,9 @@ class Graph:
 
 @dataclass(frozen=True)
 class _Lying:
-    """Part of a layer's weights that a graph wants again: where it lies among them."""
+    """Part of a unit's weights that a graph wants again: where it lies among them."""
 
-    at: int
+    unit: int
     size: torch.Size
     stride: tuple[int, ...]
     offset: int
@@ -59,22 +64,47 @@ class _Lying:
 
 @dataclass(frozen=True)
 class Place:
-    """A matrix's place in the model and in its unit. `empty` stands there while nothing is bound."""
+    """A matrix's place in the model and in its unit.
+
+    Attributes:
+        empty: stands there while nothing is bound.
+        own: stands there while something is; the same one always, so that a graph's gradients find it.
+    """
 
     module: nn.Module
     attribute: str
     empty: nn.Parameter
+    own: nn.Parameter
     tensor: StoredTensor
 
 
+@dataclass
+class Held:
+    """A unit of the bound layer that is here.
+
+    Attributes:
+        buffer: its 16 bits, as read.
+        rest: what is missing to fp32, where arithmetic wants it.
+        there: on a card, what it computes with.
+    """
+
+    buffer: Buffer
+    rest: Buffer | None
+    there: torch.Tensor | None = None
+
+
 class Blocks:
-    """The streamed layers; layer `n` is unit `n` of the store.
+    """The streamed layers.
 
     Args:
         modules: decoder layers, their matrices without memory.
         prefixes: the name of each layer in the model.
         exact: whether arithmetic is fp32, so that residuals are read as well.
         widens: whether bf16 weights become fp32 where nothing casts for them.
+
+    Attributes:
+        units: of each layer, in the store.
+        learned: told of each unit of the bound layer whose matrices all have the gradients of a backward pass.
     """
 
     def __init__(
@@ -88,117 +118,137 @@ class Blocks:
         device: torch.device,
         widens: bool = True,
     ) -> None:
-        self.modules, self.store = modules, store
+        self.modules, self.store, self.units = modules, store, store.layout.layers
+        self.learned: Callable[[int], None] = _nothing
         self._scheme, self._exact, self._device, self._widens = scheme, exact, device, widens
-        self._places = [
-            [_place(module, prefix, tensor) for tensor in unit.tensors]
-            for module, prefix, unit in zip(modules, prefixes, store.layout.units, strict=False)
-        ]
+        self._places = {
+            unit: [_place(module, prefix, tensor, device) for tensor in store.layout.units[unit].tensors]
+            for module, prefix, units in zip(modules, prefixes, self.units, strict=True)
+            for unit in units
+        }
         self._originals = [module.forward for module in modules]
+        self._at: int | None = None
+        self._held: dict[int, Held] = {}
         self._ahead: dict[int, tuple[Reading, Reading | None]] = {}
-        self._bound: tuple[int, Buffer] | None = None
-        self._weights = torch.empty(0)  # the bound layer's, as they are computed with
-        self._graphs: dict[int, list[nn.Parameter]] = {}
+        self._coming: deque[int] = deque()
+        self._is_last_use = self._is_wide = False
+        self._now: int | None = None  # the unit that stands in the model
+        self._numbers = torch.empty(0)  # its own, as they are computed with
+        self._scratch = torch.empty(0)  # kept from one to the next: fresh memory costs as much as the copy
+        self._missing: dict[int, int] = {}
         self._copy: torch.cuda.Event | None = None
-        self._is_wide = False
-        self._wide = torch.empty(0, device=device)  # kept from layer to layer: fresh memory costs as much as the copy
         self._gives_tuple = False
         self._call: Callable[..., Any] = self._streamed
+        wholes = [sum(map(self._bytes, units)) * (1 if len(units) > 1 else 2) for units in self.units]
+        self._room = max(wholes, default=0)
         for at, module in enumerate(modules):
             module.forward = self._forward(at)
+            for unit in self.units[at]:
+                self._listen(unit, is_piece=self.comes_in_pieces(at))
 
     def __len__(self) -> int:
         return len(self.modules)
 
-    def parameters(self, at: int) -> dict[str, torch.Tensor]:
-        """A bound layer's matrices by their names in the model."""
-        return {p.tensor.name: p.module._parameters[p.attribute] for p in self._places[at]}
-
-    def prefetch(self, at: int) -> None:
-        """Begin to read a layer, if there is such a one."""
-        is_here = self._bound is not None and self._bound[0] == at
-        if 0 <= at < len(self) and at not in self._ahead and not is_here:
-            rest = self.store.read_residuals(at) if self._exact else None
-            self._ahead[at] = self.store.read_weights(at), rest
+    def comes_in_pieces(self, at: int) -> bool:
+        """Whether a layer's matrices come one after the other."""
+        return len(self.units[at]) > 1
 
     def bind(self, at: int, *, then: int, train: bool = False, wide: bool = False) -> None:
-        """Give a layer its weights, and begin to read the one that is needed after it.
+        """Make a layer ready to run, and begin to read the one that is needed after it.
 
         Args:
-            train: whether they get gradients.
+            train: whether its matrices get gradients.
             wide: bf16 weights as fp32, for a forward pass that is not under autocast.
         """
         wide = wide and self._widens and not self._exact
-        if self._bound is None or self._bound[0] != at or self._is_wide != wide:
+        if self._at != at or self._is_wide != wide:
             self.release()
             return_holes()
-            self._is_wide = wide
-            if not wide:  # the proofs before training want it once
-                self._wide = torch.empty(0, device=self._device)
-            self.prefetch(at)
-            weights, rest = self._ahead.pop(at)
-            self.prefetch(then)
-            buffer = self.store.wait(weights)
-            self._fill(at, buffer, rest)
-            self._bound = at, buffer
-        else:
-            self.prefetch(then)
-        for place in self._places[at]:
-            parameter = place.module._parameters[place.attribute]
-            assert parameter is not None
-            parameter.requires_grad_(train)
-            parameter.grad = None
+            if not (wide or self._exact):  # the proofs before training want it once
+                self._scratch = torch.empty(0)
+        self._at, self._is_wide, self._is_last_use = at, wide, False
+        for place in self._all_places(at):
+            place.own.requires_grad_(train)
+            place.own.grad = None
+        self._missing.clear()
+        self._coming = deque([*self.units[at], *(self.units[then] if 0 <= then < len(self) else ())])
+        self._read_ahead()
+        if not self.comes_in_pieces(at):
+            self._bring(self.units[at][0])
+
+    def last_use(self) -> None:
+        """From now on each matrix of the bound layer is needed once more: it goes as soon as the next one comes."""
+        self._is_last_use = True
 
     def release(self) -> None:
         """Take the bound layer's weights away; nothing happens when none is bound."""
-        if self._bound is not None:
-            at, buffer = self._bound
-            self._empty(at)
-            self._copied()
-            self.store.release(at, buffer)
-            self._bound = None
-
-    def hand_over(self) -> Buffer:
-        """The bound layer's buffer, to be changed and written by the caller."""
-        assert self._bound is not None
-        at, buffer = self._bound
-        self._empty(at)
+        self._leave()
         self._copied()
-        self._bound = None
-        return buffer
+        for unit in list(self._held):
+            self._let_go(unit)
+        self._at = None
+
+    def hand_over(self, unit: int) -> Buffer:
+        """The buffer of a unit of the bound layer, to be changed and written by the caller."""
+        if self._now == unit:
+            self._leave()
+        self._copied()
+        held = self._held.pop(unit)
+        if held.rest is not None:
+            self.store.pool.give(held.rest)
+        return held.buffer
+
+    def give_back(self, unit: int) -> None:
+        """A unit of the bound layer is not needed any more."""
+        if self._now == unit:
+            self._leave()
+        self._copied()
+        self._let_go(unit)
+
+    def expect_gradients(self) -> None:
+        """A backward pass through the bound layer begins."""
+        assert self._at is not None
+        self._missing = {unit: len(self._places[unit]) for unit in self.units[self._at] if self._places[unit]}
+
+    def check_gradients(self) -> None:
+        """It has ended."""
+        assert not self._missing, "a layer's matrix took no part in the loss"
+
+    def take_gradients(self, unit: int) -> dict[str, torch.Tensor]:
+        """Of a unit that was `learned`, by names in the model; they are the caller's now."""
+        found = {}
+        for place in self._places[unit]:
+            assert place.own.grad is not None
+            found[place.tensor.name] = place.own.grad
+            place.own.grad = None
+        return found
 
     @contextlib.contextmanager
-    def outlived(self, at: int) -> Iterator[Graph]:
-        """Inside, a bound layer's graph keeps of its weights only where they lie: it outlives their being bound.
+    def outlived(self) -> Iterator[Graph]:
+        """Inside, the bound layer's graph keeps of its weights only where they lie: it outlives their being there.
 
-        They must be bound again for its backward pass, to the same numbers; their gradients come to the parameters
-        that are bound then.
+        The layer must be bound again for its backward pass, to the same numbers.
         """
         graph = Graph()
-        self._graphs[at] = [_bound(place) for place in self._places[at]]
 
         def pack(tensor: torch.Tensor) -> torch.Tensor | _Lying:
             storage = tensor.untyped_storage()
-            if storage.data_ptr() != self._weights.untyped_storage().data_ptr():
+            if self._now is None or storage.data_ptr() != self._numbers.untyped_storage().data_ptr():
                 graph.sizes[storage.data_ptr()] = storage.nbytes()
                 return tensor
-            assert tensor.dtype == self._weights.dtype
-            offset = tensor.storage_offset() - self._weights.storage_offset()
-            return _Lying(at, tensor.shape, tensor.stride(), offset)
+            assert tensor.dtype == self._numbers.dtype
+            offset = tensor.storage_offset() - self._numbers.storage_offset()
+            return _Lying(self._now, tensor.shape, tensor.stride(), offset)
 
         with torch.autograd.graph.saved_tensors_hooks(pack, self._lying), torch.enable_grad():
             yield graph
 
-    def forget(self, at: int) -> None:
-        """A layer's graph is of no more use."""
-        self._graphs.pop(at, None)
-
     def _lying(self, packed: torch.Tensor | _Lying) -> torch.Tensor:
         if isinstance(packed, torch.Tensor):
             return packed
-        assert self._bound is not None and self._bound[0] == packed.at, "another layer is bound than the graph's"
-        weights = self._weights
-        return weights.as_strided(packed.size, packed.stride, weights.storage_offset() + packed.offset)
+        self._bring(packed.unit)
+        numbers = self._numbers
+        return numbers.as_strided(packed.size, packed.stride, numbers.storage_offset() + packed.offset)
 
     def run(self, at: int, hidden: torch.Tensor, call: Call) -> torch.Tensor:
         """A bound layer's own forward for one micro-batch."""
@@ -248,49 +298,117 @@ class Blocks:
 
     def _streamed(self, at: int, hidden: torch.Tensor, *positional: Any, **named: Any) -> Any:
         self.bind(at, then=(at + 1) % len(self), wide=not torch.is_autocast_enabled(self._device.type))
+        self.last_use()
         out = self._originals[at](hidden, *positional, **named)
         self._gives_tuple = isinstance(out, tuple)
         return out
 
-    def _fill(self, at: int, buffer: Buffer, rest: Reading | None) -> None:
-        make = self._maker(buffer, rest)
+    def _listen(self, unit: int, *, is_piece: bool) -> None:
+        """For gradients, and for when a piece of a layer is wanted."""
+        for place in self._places[unit]:
+            place.own.register_post_accumulate_grad_hook(partial(self._came, unit))
+            if is_piece:
+                place.module.register_forward_pre_hook(partial(self._called, unit))
+
+    def _called(self, unit: int, module: nn.Module, given: object) -> None:
+        self._bring(unit)
+
+    def _came(self, unit: int, parameter: torch.Tensor) -> None:
+        self._missing[unit] -= 1
+        if not self._missing[unit]:
+            del self._missing[unit]
+            self.learned(unit)
+
+    def _bring(self, unit: int) -> None:
+        """Put a unit of the bound layer into the model."""
+        if self._now == unit:
+            return
+        before = self._now
+        if before is not None and self._is_last_use:
+            self.give_back(before)
+        self._leave()
+        held = self._held.get(unit)
+        if held is None:
+            held = self._held[unit] = self._read(unit)
+        self._now, self._numbers = unit, self._values(held)
+        for place in self._places[unit]:
+            self._put(place, self._numbers)
+        self._read_ahead()
+
+    def _leave(self) -> None:
+        """Take the unit that stands in the model out of it; it stays here."""
+        for place in self._places[self._now] if self._now is not None else []:
+            place.own.data = self._numbers.new_zeros(()).expand(place.tensor.shape)
+            place.module._parameters[place.attribute] = place.empty
+        self._now, self._numbers = None, torch.empty(0)
+
+    def _let_go(self, unit: int) -> None:
+        held = self._held.pop(unit)
+        self.store.release(unit, held.buffer)
+        if held.rest is not None:
+            self.store.pool.give(held.rest)
+
+    def _read(self, unit: int) -> Held:
+        self._begin(unit)
+        weights, rest = self._ahead.pop(unit)
+        return Held(self.store.wait(weights), None if rest is None else self.store.wait(rest))
+
+    def _begin(self, unit: int) -> None:
+        if unit in self._coming:
+            self._coming.remove(unit)
+        if unit not in self._ahead:
+            rest = self.store.read_residuals(unit) if self._exact else None
+            self._ahead[unit] = self.store.read_weights(unit), rest
+
+    def _read_ahead(self) -> None:
+        """As far as there is room: for a layer that comes in pieces, or for two that come whole."""
+        here = sum(self._bytes(unit) for unit in {*self._held, *self._ahead})
+        while self._coming:
+            unit = self._coming[0]
+            if unit in self._held or unit in self._ahead:
+                self._coming.popleft()
+                continue
+            here += self._bytes(unit)
+            if here > self._room:
+                return
+            self._begin(unit)
+
+    def _bytes(self, unit: int) -> int:
+        return self.store.layout.units[unit].weight_bytes * (2 if self._exact else 1)
+
+    def _values(self, held: Held) -> torch.Tensor:
+        """A unit's numbers as they are computed with. Made fp32, they lie where the next unit's will."""
+        if held.there is not None:
+            return self._widened(held.there) if self._is_wide else held.there
+        weights = held.buffer.view(torch.bfloat16)
+        if self._exact:
+            record = {}
+            if held.rest is not None:
+                part = self.store.layout.parts[0]
+                record = {"r": held.rest.view(getattr(torch, part.dtype))[: len(weights)]}
+            weights = self._scheme.master(held.buffer.view(torch.int16), record, self._take_scratch(len(weights)))
+        if self._device.type != "cpu":
+            weights = held.there = weights.to(self._device, non_blocking=True)
+            self._note_copy()
+        return self._widened(weights) if self._is_wide else weights
+
+    def _put(self, place: Place, numbers: torch.Tensor) -> None:
+        place.own.data = numbers[place.tensor.start : place.tensor.end].view(place.tensor.shape)
+        place.module._parameters[place.attribute] = place.own
+
+    def _widened(self, weights: torch.Tensor) -> torch.Tensor:
+        return weights.float() if weights.device.type != "cpu" else self._take_scratch(len(weights)).copy_(weights)
+
+    def _take_scratch(self, count: int) -> torch.Tensor:
+        if len(self._scratch) < count:
+            self._scratch = torch.empty(0)  # before there is a second one
+            self._scratch = torch.empty(count)
+        return self._scratch[:count]
+
+    def _note_copy(self) -> None:
         if self._device.type == "cuda":
             self._copy = torch.cuda.Event()
             self._copy.record()
-        kept = self._graphs.get(at)
-        for number, place in enumerate(self._places[at]):
-            parameter = make(place)
-            if kept is not None:  # a graph's gradients come to these
-                kept[number].data = parameter.data
-                parameter = kept[number]
-            place.module._parameters[place.attribute] = parameter
-
-    def _maker(self, buffer: Buffer, rest: Reading | None) -> Callable[[Place], nn.Parameter]:
-        """What makes a layer's parameters of what was read."""
-        weights = buffer.view(torch.bfloat16)
-        if self._exact:
-            bits = buffer.view(torch.int16)
-            if rest is not None:
-                kept = self.store.wait(rest)
-                part = self.store.layout.parts[0]
-                record = {"r": kept.view(getattr(torch, part.dtype))[: len(bits)]}
-                weights = self._scheme.master(bits, record)
-                self.store.pool.give(kept)
-            else:
-                weights = self._scheme.master(bits, {})
-        weights = weights.to(self._device, non_blocking=True)
-        weights = self._weights = self._widened(weights) if self._is_wide else weights
-
-        def make(place: Place) -> nn.Parameter:
-            values = weights[place.tensor.start : place.tensor.end].view(place.tensor.shape)
-            return nn.Parameter(values, requires_grad=False)
-
-        return make
-
-    def _widened(self, weights: torch.Tensor) -> torch.Tensor:
-        if len(self._wide) < len(weights):
-            self._wide = torch.empty(len(weights), device=self._device)
-        return self._wide[: len(weights)].copy_(weights)
 
     def _copied(self) -> None:
         """Wait until a card has taken what lies in a buffer, before anybody writes into it."""
@@ -298,26 +416,27 @@ class Blocks:
             self._copy.synchronize()
             self._copy = None
 
-    def _empty(self, at: int) -> None:
-        for place in self._places[at]:
-            if at in self._graphs:
-                _bound(place).data = torch.empty(0, dtype=self._weights.dtype, device=self._device)
-            place.module._parameters[place.attribute] = place.empty
-        self._weights = torch.empty(0)
+    def _all_places(self, at: int) -> Iterator[Place]:
+        return (place for unit in self.units[at] for place in self._places[unit])
 
 
-def _bound(place: Place) -> nn.Parameter:
-    parameter = place.module._parameters[place.attribute]
-    assert parameter is not None
-    return parameter
+def are_products(module: nn.Module) -> bool:
+    """Whether all matrices of a layer are used by calling linear modules, so that each may come by itself."""
+    owners = [part for part in module.modules() if any(p.ndim > 1 for p in part.parameters(recurse=False))]
+    return all(isinstance(owner, (nn.Linear, Conv1D)) for owner in owners)
 
 
-def _place(module: nn.Module, prefix: str, tensor: StoredTensor) -> Place:
+def _place(module: nn.Module, prefix: str, tensor: StoredTensor, device: torch.device) -> Place:
     path, _, attribute = tensor.name.removeprefix(prefix + ".").rpartition(".")
     owner = module.get_submodule(path)
     empty = owner._parameters[attribute]
     assert empty is not None
-    return Place(owner, attribute, empty, tensor)
+    own = nn.Parameter(torch.zeros((), device=device).expand(tensor.shape))
+    return Place(owner, attribute, empty, own, tensor)
+
+
+def _nothing(unit: int) -> None:
+    """Nobody learns."""
 
 
 def takes_hidden_first(module: nn.Module) -> bool:

@@ -46,6 +46,8 @@ class BufferPool:
             if waiting:
                 return waiting.pop()
             self.held_bytes += size
+            if not self._pinned:  # registering with a card takes far longer than fresh memory
+                self._forgo(size)
         return self._make(size)
 
     def give(self, buffer: Buffer) -> None:
@@ -59,6 +61,14 @@ class BufferPool:
             torch.cuda.cudart().cudaHostUnregister(buffer.bytes.data_ptr())
         with self._lock:
             self.held_bytes -= len(buffer.memory)
+
+    def _forgo(self, size: int) -> None:
+        """Let free buffers of other sizes go for a new one: kinds of units are not at their most at the same time."""
+        for other in sorted(self._free, reverse=True):
+            while size > 0 and self._free[other]:
+                self._free[other].pop()
+                self.held_bytes -= other
+                size -= other
 
     def _make(self, size: int) -> Buffer:
         memory = _anonymous(size)

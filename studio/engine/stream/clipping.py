@@ -1,7 +1,7 @@
 """Holding gradients in when each layer learns before the length of the whole gradient is known.
 
 `exact`: gradients go to the drive and are read again once the length is known; the same numbers as in memory.
-`previous`: the factor of the step before; a layer whose own gradient is longer than the limit is held to the limit, so
+`previous`: the factor of the step before; a unit whose own gradient is longer than the limit is held to the limit, so
 a sudden leap does no harm. The first step has no step before it and is exact. `layer`: each layer on its own.
 """
 
@@ -34,6 +34,11 @@ class Clip:
         if not self._limit:
             return False
         return self._kind == "exact" or (self._kind == "previous" and math.isnan(self._last))
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether all gradients of a layer must be there before any of it learns."""
+        return self._kind == "layer" and self._limit > 0
 
     def of_unit(self, norm: float) -> float:
         """The factor for a unit whose own gradient has this length, before the whole is known."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.stream.turns import Turns
-from studio.engine.stream.vertical import MEASURED_TOKENS, Pass, Vertical
+from studio.engine.stream.vertical import MEASURED_TOKENS, Vertical
 from studio.errors import UserError
 from studio.methods._streamed import HELD_NUMBERS
 from studio.models.store_layout import StoredTensor
@@ -91,11 +92,13 @@ class StreamDriver(Driver):
         self._vertical = vertical
         self._device, self._clipping = device, clipping
         self._groups: dict[str, Group] = {}
-        inside = enumerate(parts.store.layout.units[: len(parts.blocks)])
-        self._layer_of = {t.name: at for at, unit in inside for t in unit.tensors} | parts.layer_of
+        units = parts.store.layout.units
+        self._layer_of = {t.name: unit.layer for unit in units if unit.layer is not None for t in unit.tensors}
+        self._layer_of |= parts.layer_of
         self._norm = self._waited_before = 0.0
         self._norms: dict[str, torch.Tensor] = {}
-        self._gradients: dict[str, torch.Tensor] = {}
+        self._sums: dict[str, torch.Tensor] = {}
+        self._gathered: dict[int, dict[str, torch.Tensor]] = {}
         self._spill: Spill | None = None
         self._checkpoints = Path()
 
@@ -140,7 +143,7 @@ class StreamDriver(Driver):
         waits = self._clip.waits
         if waits and self._spill is None:
             kept = torch.bfloat16 if len(rows) == 1 and not self._is_exact(loop) else torch.float32
-            units = [*range(len(self.parts.blocks)), *(end.at for end in self.parts.tiled)]
+            units = [*chain(*self.parts.blocks.units), *(end.at for end in self.parts.tiled)]
             self._spill = Spill(self.store, units, kept)
         self._norms.clear()
         lowest = 0 if self.parts.trains_ends else min(self._turns.active)
@@ -149,11 +152,14 @@ class StreamDriver(Driver):
         for at in reversed(range(lowest, len(self.parts.blocks))):
             then = at - 1 if at > lowest else -1
             if at not in self._turns.active:
-                self._vertical.descend(loop, under_way, at, then=then, train=False, each=_nothing)
+                self._vertical.descend(loop, under_way, at, then=then)
                 continue
-            self._descend(loop, under_way, at, then)
+            # First the layer's own pieces are read ahead, then its records.
+            self._vertical.bind(loop, at, then=then, train=True)
             if not waits:
-                self._learn_layer(at)
+                self._learner.prefetch(self.parts.blocks.units[at][-1])
+            learned = partial(self._learned, at, several=len(rows) > 1)
+            self._vertical.descend(loop, under_way, at, then=then, learned=learned)
         if self.parts.trains_ends:
             for call, gradient in zip(under_way.calls, under_way.travelling, strict=True):
                 call.hidden.backward(gradient)
@@ -207,34 +213,34 @@ class StreamDriver(Driver):
         layer = self._layer_of.get(name)
         return number if layer is None else self._turns.steps[layer] + 1
 
-    def _descend(self, loop: Loop, under_way: Pass, at: int, then: int) -> None:
-        """Backward through one layer, its gradients gathered over all micro-batches."""
-        blocks, several = self.parts.blocks, len(under_way.calls) > 1
-        # First the next layer is read ahead, then this one's records.
-        self._vertical.bind(loop, at, then=then, train=True)
-        if not self._clip.waits:
-            self._learner.prefetch(at)
-        sums: dict[str, torch.Tensor] = {}
-
-        def gather() -> None:
-            if several:
-                _add_up(sums, blocks.parameters(at))
-
-        self._vertical.descend(loop, under_way, at, then=then, train=True, each=gather)
-        gradients = sums or {name: _grad(p) for name, p in blocks.parameters(at).items()}
+    @torch.no_grad()
+    def _learned(self, at: int, unit: int, *, is_last: bool, several: bool) -> None:
+        """Take a unit's gradients of one micro-batch; after the last one it learns, or they wait for the others'."""
+        gradients = self.parts.blocks.take_gradients(unit)
+        if several:
+            _add_up(self._sums, gradients)
+        if not is_last:
+            return
+        gradients = {name: self._sums.pop(name) for name in gradients} if several else gradients
         self._norms.update({name: self._norm_of(gradient) for name, gradient in gradients.items()})
         if self._clip.waits:
             assert self._spill is not None
-            self._spill.keep(at, gradients)
-        self._gradients = gradients
+            self._spill.keep(unit, gradients)
+            self.parts.blocks.give_back(unit)
+            return
+        self._gathered[unit] = gradients
+        del gradients
+        if not self._clip.by_layer or len(self._gathered) == len(self.parts.blocks.units[at]):
+            norm = _total([self._norms[name] for own in self._gathered.values() for name in own])
+            self._learn_gathered(at, self._clip.of_unit(float(norm)))
 
-    def _learn_layer(self, at: int) -> None:
-        names = [tensor.name for tensor in self.store.layout.units[at].tensors]
-        norm = _total([self._norms[name] for name in names])
-        gradients, self._gradients = self._gradients, {}
-        weights = self.parts.blocks.hand_over()
-        scale = self._clip.of_unit(float(norm))
-        self._learner.learn(Lesson(at, weights, partial(_part, gradients), self._groups, scale))
+    def _learn_gathered(self, at: int, scale: float) -> None:
+        units = self.parts.blocks.units[at]
+        for unit in sorted(self._gathered, reverse=True):
+            source = partial(_part, self._gathered.pop(unit))
+            self._learner.learn(Lesson(unit, self.parts.blocks.hand_over(unit), source, self._groups, scale))
+            if unit > units[0]:
+                self._learner.prefetch(unit - 1)
 
     @torch.no_grad()
     def _finish(self, waits: bool) -> None:
@@ -265,12 +271,12 @@ class StreamDriver(Driver):
     def _learn_spilt(self, scale: float) -> None:
         assert self._spill is not None
         self.parts.blocks.release()
-        for at in self._turns.active:
-            reading = self.store.read_weights(at)
-            self._learner.prefetch(at)
-            spilt = self._spill.read(at)
+        for unit in chain(*(self.parts.blocks.units[at] for at in self._turns.active)):
+            reading = self.store.read_weights(unit)
+            self._learner.prefetch(unit)
+            spilt = self._spill.read(unit)
             weights = self.store.wait(reading)
-            self._learner.learn(Lesson(at, weights, spilt, self._groups, scale))
+            self._learner.learn(Lesson(unit, weights, spilt, self._groups, scale))
             spilt.give()
 
     def _keep_tiles(self, end: TiledEnd) -> torch.Tensor:
@@ -332,23 +338,16 @@ def _of_tile(gradient: torch.Tensor, start: int) -> Gradient:
 
 
 def _nothing() -> None:
-    """Where there is no buffer to give back, or no gradient to gather."""
+    """Where there is no buffer to give back."""
 
 
-def _grad(parameter: torch.Tensor) -> torch.Tensor:
-    assert parameter.grad is not None, "a layer's matrix took no part in the loss"
-    return parameter.grad
-
-
-def _add_up(sums: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]) -> None:
+def _add_up(sums: dict[str, torch.Tensor], gradients: dict[str, torch.Tensor]) -> None:
     """Micro-batches add up in fp32; 16 bits would swallow the small ones."""
-    for name, parameter in parameters.items():
-        gradient = _grad(parameter)
+    for name, gradient in gradients.items():
         if name in sums:
             sums[name].add_(gradient)
         else:
             sums[name] = gradient.float()
-        parameter.grad = None
 
 
 def _norm(gradient: torch.Tensor) -> torch.Tensor:

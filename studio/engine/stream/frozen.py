@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +15,14 @@ from studio.engine.adapters import attach, low_rank_config
 from studio.engine.driver import Driver
 from studio.engine.layers import decoder_layers
 from studio.engine.prepared import Base, Prepared
-from studio.engine.stream.blocks import Blocks, Place
-from studio.engine.stream.buffers import Buffer
+from studio.engine.stream.blocks import Blocks, Held, Place
 from studio.engine.stream.four_bits import Places, Unpacker, empty_layer, pack
 from studio.engine.stream.heap import return_large_pieces
 from studio.engine.stream.inputs import Inputs, Where
 from studio.engine.stream.prepare import (
     PATIENCE_BYTES,
     TILE,
-    cached_layers,
+    cached_units,
     empty_model,
     put_stand_ins,
     sort_tensors,
@@ -38,7 +36,6 @@ from studio.engine.stream.schemes import Scheme
 from studio.engine.stream.shards import ExactScheme, FrozenScheme, ready_shards
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
-from studio.engine.stream.traffic import Reading
 from studio.engine.stream.vertical import MEASURED_TOKENS, Vertical
 from studio.errors import UserError
 from studio.methods._lora import LowRankParams
@@ -93,7 +90,7 @@ def prepare_frozen(
         prepared,
         driver=driver,
         close=driver.close,
-        answers_slowly=uncached_bytes(store, len(frame.layers)) > PATIENCE_BYTES,
+        answers_slowly=uncached_bytes(store) > PATIENCE_BYTES,
         cached_bytes=lambda: store.pool.held_bytes + vertical.graph_bytes,
     )
 
@@ -116,7 +113,7 @@ class FrozenDriver(Driver):
         under_way = self._vertical.climb(loop, rows)
         total = self._vertical.turn(loop, rows, under_way, loop.accelerator.num_processes / trained)
         for at in reversed(range(len(self._blocks))):
-            self._vertical.descend(loop, under_way, at, then=at - 1, train=False, each=_nothing)
+            self._vertical.descend(loop, under_way, at, then=at - 1)
         (summed,) = loop.sum(total)
         return summed / trained
 
@@ -165,7 +162,7 @@ class _Frame:
         base, layout = self._base, self._layout
         pack = self._pack if self._quantise else None
         folder = ready_shards(layout, self._scheme, self._load, pack, base.progress, name=base.name)
-        cached = cached_layers(layout, spare_bytes(cache_bytes), len(self.layers))
+        cached = cached_units(layout, spare_bytes(cache_bytes))
         pinned = base.device.type == "cuda"
         return Store(folder, layout, [0] * len(layout.units), cached=cached, pinned=pinned, shared=True)
 
@@ -181,10 +178,10 @@ class _Frame:
 
     def ends(self, store: Store) -> tuple[TiledEmbedding | None, TiledHead | None]:
         """Embedding and head in tiles, where they are large."""
-        exact, units = self._base.precision == "fp32", store.layout.units
+        exact = self._base.precision == "fp32"
         tiled = [
             TiledEnd(at, store, self._scheme, exact=exact, device=self._base.device, learns=False)
-            for at in range(len(self.layers), len(units))
+            for at in store.layout.ends
         ]
         return put_stand_ins(self.model, tiled, self._dtype) if tiled else (None, None)
 
@@ -244,14 +241,15 @@ class _PackedBlocks(Blocks):
         super().__init__(*args, exact=False, device=device, widens=False)
         self._unpacker = unpacker
 
-    def _maker(self, buffer: Buffer, rest: Reading | None) -> Callable[[Place], nn.Parameter]:
-        here = buffer.bytes.to(self._device, non_blocking=True)
+    def _values(self, held: Held) -> torch.Tensor:
+        here = held.buffer.bytes.to(self._device, non_blocking=True)
+        self._note_copy()
+        return here
 
-        def make(place: Place) -> nn.Parameter:
-            assert isinstance(place.module, Linear4bit)
-            return self._unpacker.parameter(here[2 * place.tensor.start : 2 * place.tensor.end], place.module)
-
-        return make
+    def _put(self, place: Place, numbers: torch.Tensor) -> None:
+        assert isinstance(place.module, Linear4bit)
+        piece = numbers[2 * place.tensor.start : 2 * place.tensor.end]
+        place.module._parameters[place.attribute] = self._unpacker.parameter(piece, place.module)
 
 
 def _refuse_outside(model: Any, layers: list[nn.Module]) -> None:
@@ -267,7 +265,3 @@ def _refuse_outside(model: Any, layers: list[nn.Module]) -> None:
             "A streamed base takes adapters inside its layers only, not on embedding or head.",
             'Name others in method.targets, or "all-linear".',
         )
-
-
-def _nothing() -> None:
-    """Adapters keep their gradients themselves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from studio.engine.full import stored_dtype
 from studio.engine.layers import decoder_layers
 from studio.engine.load import attention_kind
 from studio.engine.prepared import Base, Prepared
-from studio.engine.stream.blocks import Blocks
+from studio.engine.stream.blocks import Blocks, are_products
 from studio.engine.stream.clipping import Clipping
 from studio.engine.stream.create import make_store
 from studio.engine.stream.driver import StreamDriver, Streamed
@@ -34,7 +35,7 @@ from studio.machine.resources import cache_room
 from studio.methods._streamed import HELD_NUMBERS
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
-from studio.models.store_layout import Layout, lay_out_unit, read_layout, row_tile
+from studio.models.store_layout import Layout, Unit, lay_out_layer, lay_out_unit, read_layout, row_tile
 from studio.models.stored_weights import open_stored, read_numbers, write_pointer
 
 TILE = 1 << 20
@@ -79,7 +80,7 @@ def prepare_streamed(
     made = None
     if base.resume is None:
         made = make_store(folder, _lay_out(model, layers, matrices, scheme, base.folder), load, base.progress)
-    store = _open(folder, base, scheme, cache_bytes, len(layers))
+    store = _open(folder, base, scheme, cache_bytes)
     parts = _take_apart(model, layers, store, vectors, load, base, trains_ends)
     torch.manual_seed(base.seed)
     turns = Turns(learners, len(layers), count=at_once, interval=interval, seed=base.seed)
@@ -106,7 +107,7 @@ def prepare_streamed(
         saves_each_step=True,
         close=driver.close,
         cached_bytes=lambda: store.pool.held_bytes + vertical.graph_bytes,
-        answers_slowly=uncached_bytes(store, len(layers)) > PATIENCE_BYTES,
+        answers_slowly=uncached_bytes(store) > PATIENCE_BYTES,
     )
 
 
@@ -163,14 +164,15 @@ def sort_tensors(
 def _lay_out(
     model: Any, layers: list[nn.Module], matrices: dict[str, nn.Parameter], scheme: str, folder: Path
 ) -> Layout:
-    """A unit for each layer, and one for each matrix outside them."""
+    """Units for each layer, and one for each matrix outside them."""
     inside = {id(p): at for at, layer in enumerate(layers) for p in layer.parameters()}
     shapes: list[dict[str, tuple[int, ...]]] = [{} for _ in layers]
-    units = []
+    units: list[Unit] = []
     for name, parameter in matrices.items():
         if id(parameter) in inside:
             shapes[inside[id(parameter)]][name] = tuple(parameter.shape)
-    units = [lay_out_unit(f"layer-{at:03d}", layer) for at, layer in enumerate(shapes)]
+    for at, (layer, own) in enumerate(zip(layers, shapes, strict=True)):
+        units += lay_out_layer(at, own) if are_products(layer) else [lay_out_unit(f"layer-{at:03d}", own)]
     outside = [(name, p) for name, p in matrices.items() if id(p) not in inside]
     kind, tiled = SCHEMES[scheme], tiled_names(model)
     for at, (name, p) in enumerate(outside):
@@ -179,7 +181,7 @@ def _lay_out(
     return Layout(scheme, fingerprint(folder), kind.tile, kind.parts, tuple(units))
 
 
-def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers: int) -> Store:
+def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None) -> Store:
     layout = read_layout(folder)
     if layout.model != fingerprint(base.folder) or layout.scheme != scheme:
         raise UserError("The streamed weights of this run belong to another model or scheme.", "Start a new run.")
@@ -187,9 +189,10 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None, layers
     if base.resume is not None:
         slots = open_stored(base.resume).slots
     room = spare_bytes(cache_bytes)
-    cached = cached_layers(layout, room, layers)
+    cached = cached_units(layout, room)
     room -= sum(layout.units[at].weight_bytes for at in cached)
-    records = cached_records(layout, room, layers) if len(cached) == layers else set()
+    has_all = len(cached) == len(layout.units) - len(layout.ends)
+    records = cached_records(layout, room) if has_all else set()
     pinned = base.device.type == "cuda"
     return Store(folder, layout, slots, cached=cached, cached_records=records, pinned=pinned)
 
@@ -206,15 +209,16 @@ def spare_for_graphs(device: torch.device, wanted: int | None) -> Callable[[], i
     return lambda: spare_bytes(wanted)
 
 
-def uncached_bytes(store: Store, layers: int) -> int:
+def uncached_bytes(store: Store) -> int:
     """What a forward pass reads from the drive, each time."""
-    return sum(unit.weight_bytes for at, unit in enumerate(store.layout.units[:layers]) if at not in store.cached)
+    units = chain(*store.layout.layers)
+    return sum(store.layout.units[at].weight_bytes for at in units if at not in store.cached)
 
 
-def cached_layers(layout: Layout, room: int, layers: int) -> set[int]:
-    """The last layers first: they are needed again soonest."""
+def cached_units(layout: Layout, room: int) -> set[int]:
+    """Units of layers, the last ones first: they are needed again soonest."""
     chosen: set[int] = set()
-    for at in reversed(range(layers)):
+    for at in reversed([*chain(*layout.layers)]):
         room -= layout.units[at].weight_bytes
         if room < 0:
             break
@@ -222,10 +226,10 @@ def cached_layers(layout: Layout, room: int, layers: int) -> set[int]:
     return chosen
 
 
-def cached_records(layout: Layout, room: int, layers: int) -> set[tuple[int, int]]:
+def cached_records(layout: Layout, room: int) -> set[tuple[int, int]]:
     """(unit, first number) of the tiles whose state stays in memory, where all weights do already: layers first."""
     chosen: set[tuple[int, int]] = set()
-    order = [*reversed(range(layers)), *range(layers, len(layout.units))] if layout.parts else []
+    order = [*reversed([*chain(*layout.layers)]), *layout.ends] if layout.parts else []
     for at in order:
         for first, end in layout.tiles(layout.units[at]):
             room -= layout.record_bytes(end - first)
@@ -251,7 +255,7 @@ def _take_apart(
     for name in vectors:
         value = load(name).to(torch.float32)
         set_module_tensor_to_device(model, name, base.device, value=value, dtype=torch.float32)
-    outside = range(len(layers), len(store.layout.units))
+    outside = store.layout.ends
     ends = [_end(model, at, store, base) for at in outside if not store.layout.units[at].tile]
     model.tie_weights()
     for module in model.modules():

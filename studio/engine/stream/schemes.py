@@ -154,7 +154,6 @@ class SchemeE(Scheme):
     """
 
     key = "E"
-    tile = 1 << 21
     parts = (
         Part("r", "int16", 2),
         Part("m", "int8", 1),

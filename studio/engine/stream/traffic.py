@@ -13,7 +13,7 @@ from studio.machine.drive_file import REQUEST_BYTES, DriveFile
 
 _READERS = 4
 _WRITERS = 2
-_BEHIND_BYTES = 24 << 20
+_BEHIND_BYTES = 16 << 20
 """Writes under way at most: more would only be memory."""
 
 

@@ -107,6 +107,7 @@ class Vertical:
                     self._inputs.put(at, hidden)
                 under_way.chances[at] = []
                 for number in range(len(rows)):
+                    self._is_last(number, rows, at)
                     under_way.chances[at].append(Chance(self._device))
                     hidden[number] = self._run(loop, under_way, at, number, hidden[number])
         under_way.outs = hidden
@@ -120,8 +121,11 @@ class Vertical:
     def _keep(self, loop: Loop, under_way: Pass, at: int, hidden: list[torch.Tensor]) -> list[torch.Tensor]:
         """The way up through a layer with its graph."""
         given = [tensor.detach().requires_grad_(True) for tensor in hidden]
-        with self._blocks.outlived(at) as graph:
-            outs = [self._run(loop, under_way, at, number, leaf) for number, leaf in enumerate(given)]
+        outs = []
+        with self._blocks.outlived() as graph:
+            for number, leaf in enumerate(given):
+                self._is_last(number, given, at)
+                outs.append(self._run(loop, under_way, at, number, leaf))
         under_way.graphs[at] = list(zip(given, outs, strict=True))
         self._graphs[at] = self._size(graph, given)
         return [out.detach() for out in outs]
@@ -134,12 +138,13 @@ class Vertical:
 
     def _anew(self, loop: Loop, under_way: Pass, at: int, number: int, leaf: torch.Tensor) -> torch.Tensor:
         """A layer's output with its graph; an early one shows what graphs take (the last layer's may take less)."""
-        is_last = at == len(self._blocks) - 1
-        if is_last or self._graph_share or not self._room():
+        shows = at < len(self._blocks) - 1 and not self._graph_share and self._room() > 0
+        if not (shows or self._blocks.comes_in_pieces(at)):
             return self._run(loop, under_way, at, number, leaf)
-        with self._blocks.outlived(at) as graph:
+        with self._blocks.outlived() as graph:
             out = self._run(loop, under_way, at, number, leaf)
-        self._size(graph, [leaf])
+        if shows:
+            self._size(graph, [leaf])
         return out
 
     def _run(self, loop: Loop, under_way: Pass, at: int, number: int, hidden: torch.Tensor) -> torch.Tensor:
@@ -157,7 +162,10 @@ class Vertical:
         hidden = [call.hidden for call in under_way.calls]
         for at in range(len(blocks)):
             self.bind(loop, at, then=(at + 1) % len(blocks), train=False)
-            hidden = [self._run(loop, under_way, at, number, given) for number, given in enumerate(hidden)]
+            for number in range(len(rows)):
+                if number == len(rows) - 1:
+                    blocks.last_use()
+                hidden[number] = self._run(loop, under_way, at, number, hidden[number])
         self._score_together(loop, rows, hidden)
         total = 0.0
         for row, out in zip(rows, hidden, strict=True):
@@ -187,16 +195,22 @@ class Vertical:
         return total
 
     def descend(
-        self, loop: Loop, under_way: Pass, at: int, *, then: int, train: bool, each: Callable[[], None]
+        self,
+        loop: Loop,
+        under_way: Pass,
+        at: int,
+        *,
+        then: int,
+        learned: Callable[..., None] | None = None,
     ) -> None:
         """Backward through one layer for all micro-batches.
 
         Args:
             then: the layer that is needed next.
-            train: whether its own matrices get gradients.
-            each: called after each micro-batch.
+            learned: told of each unit of the layer as its gradients of a micro-batch are complete, and `is_last` of
+                them; None where its own matrices get none.
         """
-        self.bind(loop, at, then=then, train=train)
+        self.bind(loop, at, then=then, train=learned is not None)
         graphs = under_way.graphs.pop(at, [])
         inputs = [] if graphs else self._inputs.take(at, then=then)
         for number in range(len(under_way.rows)):
@@ -207,12 +221,17 @@ class Vertical:
                 leaf = inputs[number].detach().requires_grad_(True)
                 with under_way.chances[at][number].again():
                     out = self._anew(loop, under_way, at, number, leaf)
+            is_last = number == len(under_way.rows) - 1
+            if learned is not None:
+                self._blocks.learned = partial(learned, is_last=is_last)
+                self._blocks.expect_gradients()
+            elif is_last:
+                self._blocks.last_use()
             out.backward(under_way.travelling[number])
+            self._blocks.check_gradients()
             assert leaf.grad is not None
             under_way.travelling[number] = leaf.grad
             del out
-            each()
-        self._blocks.forget(at)
         self._graphs.pop(at, None)
 
     def close(self) -> None:
@@ -222,6 +241,11 @@ class Vertical:
     def bind(self, loop: Loop, at: int, *, then: int, train: bool) -> None:
         """A layer, in the width that the loop's arithmetic wants."""
         self._blocks.bind(at, then=then, train=train, wide=_is_wide(loop))
+
+    def _is_last(self, number: int, rows: list[Any], at: int) -> None:
+        """On the way up the last micro-batch uses each matrix up, but for those of the layer that is first down."""
+        if number == len(rows) - 1 and at < len(self._blocks) - 1:
+            self._blocks.last_use()
 
     def _score_together(self, loop: Loop, rows: list[Rows], outs: list[torch.Tensor]) -> None:
         """Have a tiled head's losses ready for all micro-batches after one reading."""

@@ -87,7 +87,8 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         "seconds": [step.seconds for step in steps],
         "read": counts.read - before[0] if counts else 0,
         "written": counts.written - before[1] if counts else 0,
-        "moved": loop.moved,
+        "passed": loop.passed,
+        "moved": [read + written for read, written in loop.passed],
         "waited": counts.waited if counts else 0.0,
         "system_read": ended.read_bytes - started.read_bytes,
         "system_written": ended.write_bytes - started.write_bytes,
@@ -106,7 +107,7 @@ class _Timed(Loop):
     """A loop that notes each step's bytes, each checkpoint's time, and what the last step does on which thread."""
 
     def __post_init__(self) -> None:
-        self.moved: list[int] = []
+        self.passed: list[tuple[int, int]] = []
         self.saving: list[float] = []
         self.spans: list[tuple[str, str, float, float, int]] = []
         super().__post_init__()
@@ -117,14 +118,15 @@ class _Timed(Loop):
 
     def _step(self, batches: Iterator[Batch]) -> None:
         self.spans.clear()
-        before, begun = self._moved(), time.perf_counter()
+        (read, written), begun = self._counts(), time.perf_counter()
         super()._step(batches)
         self.watch("step", begun, 0)
-        self.moved.append(self._moved() - before)
+        now = self._counts()
+        self.passed.append((now[0] - read, now[1] - written))
 
-    def _moved(self) -> int:
+    def _counts(self) -> tuple[int, int]:
         store = getattr(self.driver, "store", None)
-        return store.traffic.counts.read + store.traffic.counts.written if store else 0
+        return (store.traffic.counts.read, store.traffic.counts.written) if store else (0, 0)
 
     def save(self, *, is_last: bool = False) -> None:
         begun = time.perf_counter()
