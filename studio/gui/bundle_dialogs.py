@@ -15,8 +15,8 @@ _SHOWN_FILES = 200
 
 def ask_with(parent: QWidget) -> frozenset[str] | None:
     """What else than settings and curves travels along; None when it is called off."""
-    dialog = Dialog("Save as project file", parent=parent)
     text = "Settings, curves and notes are in it always; paths, names and tokens of this computer never are."
+    dialog = Dialog("Save as project file", text, parent=parent)
     dialog.body.addWidget(Text(text, "body", "text2", wrap=True))
     rows, adapter = Check("The rows of data"), Check("The tuned weights of the newest finished run")
     dialog.body.addWidget(rows)
@@ -40,10 +40,10 @@ def ask_where(parent: QWidget, path: Path, manifest: Manifest, folder: Path) -> 
 
 def where_dialog(parent: QWidget, path: Path, manifest: Manifest, folder: Path) -> Dialog:
     """The dialog behind `ask_where`; its `place` is the field with the folder."""
-    dialog = Dialog(f"Open {path.name}", width=540, parent=parent)
     total = sum(entry.bytes for entry in manifest.files)
     count = len(manifest.files)
     line = f"{count} file{'' if count == 1 else 's'}, {figures.gigabytes(total)}. Nothing in it can run by itself."
+    dialog = Dialog(f"Open {path.name}", f"{line} It is unpacked only once you say so.", width=540, parent=parent)
     dialog.body.addWidget(Text(line, "body", "text2", wrap=True))
     listing = ScrollColumn(spacing=2)
     listing.setFixedHeight(160)

@@ -20,6 +20,7 @@ from studio.paths import log_dir, write_text
 from studio.project.jobs import WorkerFailed
 
 _CRASH_AFTER_MS = 300  # the window is there by then
+_ABOUT = "The report stays on this computer unless you copy it into a message to those who write the program."
 
 
 def report(error: BaseException | str) -> str:
@@ -142,7 +143,7 @@ def crash_dialog(parent: QWidget, traces: str, text: str, path: Path | None) -> 
 
 def _dialog(parent: QWidget, words: tuple[str, str], head: str, text: str, path: Path | None) -> Dialog:
     title, safe = words
-    dialog = Dialog(title, width=560, parent=parent)
+    dialog = Dialog(title, f"{safe} {_ABOUT}", width=560, parent=parent)
     dialog.body.addWidget(Text(safe, "body", "text2", wrap=True))
     dialog.body.addWidget(Elided(head, "mono", "text2"))
     box = TextBox(name="The whole report", lines=14)

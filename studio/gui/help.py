@@ -13,14 +13,14 @@ _NOWHERE = "Choose a field or a button first, with the mouse or with Tab. Ctrl+K
 
 def help_words(widget: QWidget | None) -> str:
     """What is said about a control, as rich text: by itself, or by the nearest thing around it that says something."""
-    while widget is not None and not widget.isWindow():
+    while widget is not None:
         if widget.whatsThis():
             return widget.whatsThis()
         words = widget.toolTip() or widget.accessibleDescription()
         if words:
             name = widget.accessibleName()
             return f"<b>{escape(name)}</b><br>{escape(words)}" if name and name != words else escape(words)
-        widget = widget.parentWidget()
+        widget = widget.parentWidget() if not widget.isWindow() else None
     return _NOWHERE
 
 

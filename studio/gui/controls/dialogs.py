@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QKeySequence, QPainter, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.gui.controls.buttons import Button, ButtonRole
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.controls.text import Text
+from studio.gui.help import show_help
 from studio.gui.theme import tokens
 from studio.gui.tokens import CONTROL_GAP, RADIUS_CARD
 
@@ -37,10 +38,16 @@ class Dialog(QDialog):
         body: layout for the content.
     """
 
-    def __init__(self, title: str, *, width: int = 460, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, about: str, *, width: int = 460, parent: QWidget | None = None) -> None:
+        """Make one.
+
+        Args:
+            about: what it is for: a screen reader tells it, and F1 where a control says nothing itself.
+        """
         super().__init__(parent)
         self.setWindowTitle(title)
         self.setAccessibleName(title)
+        self.setAccessibleDescription(about)
         self.setWindowFlag(Qt.WindowType.FramelessWindowHint)
         self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
         self.setMinimumWidth(width + 2 * SHADOW)
@@ -56,6 +63,7 @@ class Dialog(QDialog):
         self._row.setSpacing(CONTROL_GAP)
         self._row.addStretch(1)
         outer.addLayout(self._row)
+        QShortcut(QKeySequence("F1"), self, lambda: show_help(self))
 
     def add_button(self, text: str, role: ButtonRole, slot: Callable[[], object]) -> Button:
         """Add a button at the right end of the row."""
@@ -82,7 +90,7 @@ def ask(
     Returns:
         The number of the answer; `escape` when it was closed without one.
     """
-    dialog = Dialog(title, parent=parent)
+    dialog = Dialog(title, text, parent=parent)
     dialog.body.addWidget(Text(text, "body", "text2", wrap=True))
     chosen: list[int] = []
 

@@ -18,6 +18,7 @@ from studio.gui.data_page.conversation import SPEAKERS
 
 _ROWS, _CHARACTERS = 3, 68
 _NONE = ""
+_ABOUT = "Which columns of the file the program reads, and as what. The file itself stays as it is."
 
 
 class ColumnsDialog(Dialog):
@@ -40,7 +41,7 @@ class ColumnsDialog(Dialog):
             values: some rows as they stand in the file.
             format_key, columns: what is chosen now.
         """
-        super().__init__("Columns", width=620, parent=parent)
+        super().__init__("Columns", _ABOUT, width=620, parent=parent)
         self._values = list(values)
         self.format_key, self.columns = format_key, dict(columns)
         self._roles: dict[str, Choice] = {}
@@ -100,6 +101,7 @@ class ColumnsDialog(Dialog):
     def _add_role(self, at: int, role: str, meaning: str, found: Recognised | None) -> None:
         name = role.rstrip("?")
         choice = Choice(name=f"Column for {name}", placeholder="Choose a column")
+        choice.setAccessibleDescription(meaning)
         if role.endswith("?"):
             choice.add(_NONE, "None")
         for column in column_names(self._values):

@@ -10,10 +10,12 @@ from PySide6.QtWidgets import QWidget
 from studio.data.conversation import RowError
 from studio.data.store.editing import RowText, row_texts, with_texts
 from studio.formats import Recognised
+from studio.gui import figures
 from studio.gui.controls import Dialog, Number, ScrollColumn, Text, TextBox
 from studio.gui.data_page.conversation import SPEAKERS
 
 _MOST_LINES, _CHARACTERS_A_LINE, _MOST_HEIGHT = 8, 70, 420
+_KEPT = "The project keeps its own copy of the rows; the file stays as it is."
 
 
 class EditDialog(Dialog):
@@ -24,7 +26,7 @@ class EditDialog(Dialog):
     """
 
     def __init__(self, title: str, row: Mapping[str, Any], reader: Recognised, parent: QWidget | None = None) -> None:
-        super().__init__(title, width=600, parent=parent)
+        super().__init__(title, _KEPT, width=600, parent=parent)
         self.row: Mapping[str, Any] = row
         self._before, self._reader = row, reader
         self._boxes: list[tuple[RowText, TextBox]] = []
@@ -40,9 +42,7 @@ class EditDialog(Dialog):
         scroll.column.addStretch(1)
         scroll.setMinimumHeight(min(_MOST_HEIGHT, scroll.column.sizeHint().height() + 4))
         self.body.addWidget(scroll, 1)
-        self.problem = Text(
-            "The project keeps its own copy of the rows; the file stays as it is.", "small", "text3", wrap=True
-        )
+        self.problem = Text(_KEPT, "small", "text3", wrap=True)
         self.body.addWidget(self.problem)
         self.add_button("Cancel", "quiet", self.reject)
         self.save = self.add_button("Save the row", "primary", self.accept)
@@ -57,7 +57,7 @@ class EditDialog(Dialog):
             self.problem.say(f"This way the row {error}.", "warn")
             self.save.setEnabled(False)
             return
-        self.problem.say("The project keeps its own copy of the rows; the file stays as it is.", "text3")
+        self.problem.say(_KEPT, "text3")
         self.save.setEnabled(self.row != self._before)
 
 
@@ -69,8 +69,9 @@ class GoToDialog(Dialog):
     """
 
     def __init__(self, last: int, unit: str, current: int, parent: QWidget | None = None) -> None:
-        super().__init__("Go to a row", width=300, parent=parent)
         what = "Line of the file" if unit == "line" else "Row of the file"
+        about = f"{what}, from 1 to {figures.count(last)}, as other programs count them: rows left out keep theirs."
+        super().__init__("Go to a row", about, width=300, parent=parent)
         self.body.addWidget(Text(what, "small", "text2"))
         self.number = Number(1, max(1, last), name=what)
         self.number.setValue(max(1, current))

@@ -19,6 +19,10 @@ from studio.models.facts import ModelFacts, read_facts
 from studio.models.on_disk import ModelOnDisk
 
 _WIDTH, _HEIGHT = 720, 380
+_ABOUT = (
+    "The model that is to learn: one of this computer, one from the Hub, which is fetched first, or any folder that "
+    "holds one."
+)
 
 
 class ModelPicker(Dialog):
@@ -29,7 +33,7 @@ class ModelPicker(Dialog):
     """
 
     def __init__(self, context: Context, parent: QWidget | None = None) -> None:
-        super().__init__("Choose a model", width=_WIDTH, parent=parent)
+        super().__init__("Choose a model", _ABOUT, width=_WIDTH, parent=parent)
         self._context = context
         self.source = ""
         self._task: Task | None = None

@@ -14,10 +14,10 @@ class PromptDialog(Dialog):
     """Shows a prompt as it is, to be read and copied."""
 
     def __init__(self, text: str, tokens: int, model: str, parent: QWidget | None = None) -> None:
-        super().__init__("The exact prompt", width=680, parent=parent)
         words = (
             f"What {model} reads before it answers: {figures.count(tokens)} tokens, special ones as they are written."
         )
+        super().__init__("The exact prompt", words, width=680, parent=parent)
         self.body.addWidget(Text(words, "small", "text2", wrap=True))
         self.box = TextBox(name="The exact prompt", lines=18)
         self.box.setReadOnly(True)

@@ -40,7 +40,8 @@ class PlotTable(Dialog):
     """A dialog with the figures of a plot."""
 
     def __init__(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], parent: QWidget) -> None:
-        super().__init__(title, width=_WIDTH, parent=parent)
+        about = "What the plot shows, in figures. They can be copied, and pasted into a spreadsheet."
+        super().__init__(title, about, width=_WIDTH, parent=parent)
         self._lines = ["\t".join(header), *("\t".join(row) for row in rows)]
         self.table = Table(_Rows(header, rows, self), name=title)
         self.table.setMinimumHeight(_HEIGHT)
