@@ -147,6 +147,7 @@ def test_a_target_that_cannot_be_made_is_not_offered(qtbot: QtBot, page: ExportP
 def test_an_adapter_as_gguf_is_checked_too_and_shows_it(page: ExportPage, qtbot: QtBot) -> None:
     page.targets.cards["merged"].click()
     assert page.checks.isHidden(), "nothing reads a merged folder to check it"
+    assert page.verification.badge.text() == "No check"
     page.targets.cards["gguf_adapter"].click()
     assert page.checks.isVisible() and page.checks.isChecked()
     page.start.click()

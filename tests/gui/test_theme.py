@@ -10,7 +10,10 @@ import sys
 
 import pytest
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
 
+from studio.gui.controls import Text
 from studio.gui.tokens import DARK, KINDS, LIGHT, Tokens
 
 _GROUNDS = ("bg", "rail", "surface", "raised", "inset", "hover", "sel")
@@ -116,3 +119,12 @@ print(pen(QColor("red")).widthF(), pen(QColor("red"), 2).widthF())
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": "2"}
     done = subprocess.run([sys.executable, "-c", child], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["1.0", "4.0"], done.stderr
+
+
+def test_a_figure_and_its_unit_stay_on_one_line(qtbot: QtBot) -> None:
+    label = Text("It needs 6.8 GB, 12 % of it at once, and 3 Bears.", wrap=True)
+    qtbot.addWidget(label)
+    assert QLabel.text(label) == "It needs 6.8\u00a0GB, 12\u00a0% of it at once, and 3 Bears."
+    assert label.text() == "It needs 6.8 GB, 12 % of it at once, and 3 Bears."
+    label.say("Leave 900 kB free.")
+    assert QLabel.text(label) == "Leave 900\u00a0kB free."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt
@@ -12,9 +13,12 @@ from studio.gui.theme import Role, font, theme, tokens
 
 Tone = Literal["text", "text2", "text3", "accent_text", "warn", "danger", "info", "on_accent"]
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|%)(?!\w))")
+_FIRM = "\N{NO-BREAK SPACE}"
+
 
 class Text(QLabel):
-    """A label."""
+    """A label. Where it wraps, a figure and its unit stay on one line."""
 
     def __init__(
         self,
@@ -35,10 +39,12 @@ class Text(QLabel):
             wrap: break lines and take the height they need.
             selectable: can be selected and copied.
         """
-        super().__init__(text, parent)
+        super().__init__(parent)
         self._role, self._tone = role, tone
+        self._keeps_units = wrap and not selectable  # what is copied has spaces as they were
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(wrap)
+        self.setText(text)
         if wrap:
             self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         if selectable:
@@ -48,6 +54,12 @@ class Text(QLabel):
             self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._dress()
         theme().changed.connect(self._dress)
+
+    def text(self) -> str:
+        return super().text().replace(_FIRM, " ") if self._keeps_units else super().text()
+
+    def setText(self, text: str) -> None:
+        super().setText(_BEFORE_UNIT.sub(_FIRM, text) if self._keeps_units else text)
 
     def set_tone(self, tone: Tone) -> None:
         """Change the colour."""

@@ -174,12 +174,12 @@ class RowCard(Card):
         self.counts.say(seen.trained, seen.read, seen.cut)
         has_reason = bool(seen.problem and seen.tokens)
         self.problem.setVisible(has_reason)
-        self.problem.say(f"A run sets this row aside: it {seen.problem}." if has_reason else "")
+        self.problem.say(f"Nothing is learned from this row: it {seen.problem}." if has_reason else "")
         if seen.tokens:
             self.tokens.show_tokens(seen.tokens)
             self.token_states.show_state("tokens")
         else:
-            self.show_note(f"A run sets this row aside: it {seen.problem}.")
+            self.show_note(f"Nothing is learned from this row: it {seen.problem}.")
 
     def _show_waiting(self) -> None:
         self.counts.hide()

@@ -272,10 +272,17 @@ class ExportPage(PageWidget):
         foot = self.types_foot if target.is_verified else self.plain_foot
         foot.addWidget(self.checks)  # it is one box, wherever the target's choices are
         self.checks.setVisible(target.is_verified or target.needs_base)
+        self._say_unchecked()
         forecast = self.survey.targets.get(key) if self.survey is not None else None
         size = f" About {figures.gigabytes(forecast.num_bytes)}." if forecast is not None and forecast.num_bytes else ""
         self.plain.say(f"{target.summary}{size}")
         self._refresh()
+
+    def _say_unchecked(self) -> None:
+        """Say what the check will be, where none can be shown."""
+        if self.run is None and self.verification.exported is None:
+            target = TARGETS.get(self.targets.chosen_key())
+            self.verification.show_nothing(can_check=target.is_verified or target.needs_base)
 
     def _on_choice(self, *_: object) -> None:
         self._made = ""  # what comes next is another export, not the chat with the last one
@@ -390,7 +397,8 @@ class ExportPage(PageWidget):
     def _on_listed(self, files: list[Exported]) -> None:
         self.exports.show_files(files, self._made)
         if not files and self.run is None:
-            self.verification.show_nothing()
+            self.verification.exported = None
+            self._say_unchecked()
 
     def _on_exported(self, exported: Exported) -> None:
         if self.run is None:

@@ -21,6 +21,7 @@ _WHAT_IT_IS = (
     "Each GGUF file is read by llama.cpp and compared with the tuned model on rows it never learned from: the same "
     "tokens, the same next word, a small drift. A file that fails keeps its place under a name that says so."
 )
+_NO_CHECK = "llama.cpp checks GGUF files. This is for programs that read it as it is, and is written without a check."
 
 
 class _Mark(QWidget):
@@ -106,10 +107,10 @@ class VerificationCard(Card):
         self.folder.clicked.connect(lambda: self._tell(self.folder_wanted))
         self.show_nothing()
 
-    def show_nothing(self) -> None:
-        """Nothing was exported yet."""
-        self._begin(None, "Not run yet")
-        self._scroll.column.addWidget(Text(_WHAT_IT_IS, "small", "text2", wrap=True))
+    def show_nothing(self, *, can_check: bool = True) -> None:
+        """Nothing was exported yet; whether what is chosen can be checked."""
+        self._begin(None, "Not run yet" if can_check else "No check")
+        self._scroll.column.addWidget(Text(_WHAT_IT_IS if can_check else _NO_CHECK, "small", "text2", wrap=True))
         self._scroll.column.addStretch(1)
 
     def show_busy(self, words: str) -> None:

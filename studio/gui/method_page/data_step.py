@@ -131,7 +131,7 @@ class DataStep(QWidget):
 def _format_editor(facts: FieldFacts) -> ChoiceEditor:
     """The row formats by name."""
     return ChoiceEditor(
-        facts, [("auto", "Look at the rows"), *((key, unit.title) for key, unit in FORMATS.all().items())]
+        facts, [("auto", "What the program finds"), *((key, unit.title) for key, unit in FORMATS.all().items())]
     )
 
 

@@ -38,7 +38,7 @@ class ModelPicker(Dialog):
         self.source = ""
         self._task: Task | None = None
         self.segment = Segment([("local", "On this computer"), ("hub", "From the Hub")], name="Where from")
-        self.folder = Button("Choose a folder", icon=Icon.FOLDER, compact=True)
+        self.folder = Button("Choose a folder…", icon=Icon.FOLDER, compact=True)
         self.local = LocalList(context, self._dress)
         self.hub = HubList(context, use_words="Use it")
         self.places = States()
