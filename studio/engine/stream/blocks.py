@@ -22,6 +22,7 @@ from transformers.pytorch_utils import Conv1D
 
 from studio.engine.stream.buffers import Buffer
 from studio.engine.stream.heap import return_holes
+from studio.engine.stream.product import Product
 from studio.engine.stream.schemes import Scheme
 from studio.engine.stream.store import Store
 from studio.engine.stream.traffic import Reading
@@ -132,6 +133,7 @@ class Blocks:
         self._ahead: dict[int, tuple[Reading, Reading | None]] = {}
         self._coming: deque[int] = deque()
         self._is_last_use = self._is_wide = False
+        self._is_spoilt = False  # whether gradients lie where the weights of `_now` did
         self._now: int | None = None  # the unit that stands in the model
         self._numbers = torch.empty(0)  # its own, as they are computed with
         self._scratch = torch.empty(0)  # kept from one to the next: fresh memory costs as much as the copy
@@ -215,7 +217,7 @@ class Blocks:
         assert not self._missing, "a layer's matrix took no part in the loss"
 
     def take_gradients(self, unit: int) -> dict[str, torch.Tensor]:
-        """Of a unit that was `learned`, by names in the model; they are the caller's now."""
+        """Of a unit that was `learned`, by names in the model. They last until another unit comes."""
         found = {}
         for place in self._places[unit]:
             assert place.own.grad is not None
@@ -309,8 +311,33 @@ class Blocks:
             place.own.register_post_accumulate_grad_hook(partial(self._came, unit))
             if is_piece:
                 place.module.register_forward_pre_hook(partial(self._called, unit))
+                if type(place.module) is nn.Linear and place.module.bias is None:
+                    place.module.forward = self._multiply(unit, place, place.module.forward)
+
+    def _multiply(self, unit: int, place: Place, plain: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        """What a linear layer does: where its weight lies in memory of ours, that is its gradient's as well."""
+
+        def take() -> torch.Tensor:
+            self._bring(unit)
+            return place.own.data
+
+        def give() -> None:
+            self._is_spoilt = True
+            place.own.grad = place.own.data
+            self._came(unit, place.own)
+
+        def multiply(given: torch.Tensor) -> torch.Tensor:
+            is_ours = self._numbers.data_ptr() == self._scratch.data_ptr() and place.own.requires_grad
+            if is_ours and given.requires_grad and torch.is_grad_enabled():
+                out: torch.Tensor = Product.apply(given, take, give)
+                return out
+            return plain(given)
+
+        return multiply
 
     def _called(self, unit: int, module: nn.Module, given: object) -> None:
+        if self._is_spoilt:
+            self._leave()
         self._bring(unit)
 
     def _came(self, unit: int, parameter: torch.Tensor) -> None:
@@ -338,9 +365,11 @@ class Blocks:
     def _leave(self) -> None:
         """Take the unit that stands in the model out of it; it stays here."""
         for place in self._places[self._now] if self._now is not None else []:
+            if self._is_spoilt and place.own.grad is not None:
+                place.own.grad = place.own.grad.clone()  # others of the unit are still to come
             place.own.data = self._numbers.new_zeros(()).expand(place.tensor.shape)
             place.module._parameters[place.attribute] = place.empty
-        self._now, self._numbers = None, torch.empty(0)
+        self._now, self._numbers, self._is_spoilt = None, torch.empty(0), False
 
     def _let_go(self, unit: int) -> None:
         held = self._held.pop(unit)
@@ -362,7 +391,7 @@ class Blocks:
 
     def _read_ahead(self) -> None:
         """As far as there is room: for a layer that comes in pieces, or for two that come whole."""
-        here = sum(self._bytes(unit) for unit in {*self._held, *self._ahead})
+        here = self.store.leaving_bytes() + sum(self._bytes(unit) for unit in {*self._held, *self._ahead})
         while self._coming:
             unit = self._coming[0]
             if unit in self._held or unit in self._ahead:

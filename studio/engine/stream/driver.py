@@ -228,7 +228,8 @@ class StreamDriver(Driver):
             self._spill.keep(unit, gradients)
             self.parts.blocks.give_back(unit)
             return
-        self._gathered[unit] = gradients
+        keep = self._clip.by_layer and not several
+        self._gathered[unit] = {name: g.clone() for name, g in gradients.items()} if keep else gradients
         del gradients
         if not self._clip.by_layer or len(self._gathered) == len(self.parts.blocks.units[at]):
             norm = _total([self._norms[name] for own in self._gathered.values() for name in own])
@@ -347,7 +348,7 @@ def _add_up(sums: dict[str, torch.Tensor], gradients: dict[str, torch.Tensor]) -
         if name in sums:
             sums[name].add_(gradient)
         else:
-            sums[name] = gradient.float()
+            sums[name] = gradient.to(torch.float32, copy=True)
 
 
 def _norm(gradient: torch.Tensor) -> torch.Tensor:

@@ -188,6 +188,11 @@ class Store:
         self.traffic.write(self._files[at], buffer, self._target(at), 0, size, lambda: self._wrote(at, buffer))
         self._working[at] = 1 - self._committed[at]
 
+    def leaving_bytes(self) -> int:
+        """Of units' weights that are on their way to the drive, whose memory is not free yet."""
+        self.traffic.look()
+        return sum(self.layout.units[at].weight_bytes for at in self._writing)
+
     def slot(self, at: int) -> int:
         """Where the newest numbers of a unit are."""
         return self._working[at]

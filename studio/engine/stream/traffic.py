@@ -95,6 +95,10 @@ class Traffic:
         self.counts.written += end - start
         self._settle(_BEHIND_BYTES)
 
+    def look(self) -> None:
+        """See what has been written by now."""
+        self._settle(_BEHIND_BYTES)
+
     def drain(self) -> None:
         """Wait until everything is written.
 
