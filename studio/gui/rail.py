@@ -84,7 +84,10 @@ def _fitting(words: QFontMetricsF, room: float, *texts: str) -> str:
     """The first text that has room, each shorter than the one before; else the last, with an ellipsis."""
     wanted = [text for text in texts if text]
     fits = next((text for text in wanted if words.horizontalAdvance(text) <= room), None)
-    return fits or words.elidedText(wanted[-1] if wanted else "", Qt.TextElideMode.ElideRight, room)
+    if fits is not None:
+        return fits
+    cut = words.elidedText(wanted[-1] if wanted else "", Qt.TextElideMode.ElideRight, room)
+    return "" if cut == "…" else cut  # that alone says nothing
 
 
 class _Mark(QWidget):

@@ -93,6 +93,11 @@ class Theme(QObject):
         return DARK if self._choice == "dark" else LIGHT
 
 
+def at_text_size(pixels: int) -> int:
+    """A width of the layout (a side panel, or where the layout changes): half as much wider as the text is larger."""
+    return round(pixels * (1 + max(1.0, theme().scale)) / 2)
+
+
 def theme() -> Theme:
     """The running application's look."""
     found = cast(QApplication, QApplication.instance()).findChild(Theme)

@@ -34,7 +34,7 @@ from studio.gui.projects_menu import ProjectsMenu
 from studio.gui.rail import Rail
 from studio.gui.shortcuts import guarded, is_bare
 from studio.gui.strip import Strip
-from studio.gui.theme import theme, tokens
+from studio.gui.theme import at_text_size, theme, tokens
 from studio.gui.toasts import Toasts
 from studio.gui.window_state import load_state, save_state
 from studio.protocol import commands
@@ -160,10 +160,13 @@ class Window(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.rail.set_folded(self.width() < _FOLD_BELOW)
+        self._fold_rail()
         self.toasts.place()
         self.palette_view.place()
         self.drop_sheet.setGeometry(self.rect())
+
+    def _fold_rail(self) -> None:
+        self.rail.set_folded(self.width() < at_text_size(_FOLD_BELOW))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
@@ -231,6 +234,7 @@ class Window(QWidget):
         self.context.session.project_changed.connect(self._on_project)
         self.context.preferences_changed.connect(self._on_preferences)
         theme().changed.connect(self.update)
+        theme().changed.connect(self._fold_rail)
 
     def _on_project(self) -> None:
         project = self.context.session.project

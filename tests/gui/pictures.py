@@ -59,13 +59,13 @@ class _Studio:
         self._trained: Path | None = None
         self._count = 0
 
-    def stage(self, look: str) -> Stage:
+    def stage(self, look: str, text_size: int) -> Stage:
         self._count += 1
         home = self._root / f"scene-{self._count}"
         home.mkdir()
         os.environ["TUNESMITH_HOME"] = str(home / "user")
         context = Context(self._application)
-        context.preferences = Preferences(theme=look, reduce_motion=True)
+        context.preferences = Preferences(theme=look, text_size=text_size, reduce_motion=True)
         window = make_window(context)
         context.machine.start()
         window.show_page("home")
@@ -85,9 +85,9 @@ class _Studio:
 def _take_all(studio: _Studio, options: argparse.Namespace) -> Iterator[str]:
     for page, scene in _scenes(options.only, options.scene):
         for look in options.theme:
-            name = f"{page}-{scene.name}-{look}"
+            name = f"{page}-{scene.name}-{look}" + (f"-text{options.text}" if options.text != 100 else "")
             started = time.monotonic()
-            stage = studio.stage(look)
+            stage = studio.stage(look, options.text)
             try:
                 scene.show(stage)
                 shoot = partial(_shoot, stage, name, options.size)
@@ -161,6 +161,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scene", nargs="*", default=[], help="some of its scenes")
     parser.add_argument("--theme", nargs="*", default=["dark", "light"], choices=["dark", "light"])
     parser.add_argument("--width", type=int, nargs="*", default=[width for width, _ in SIZES])
+    parser.add_argument("--text", type=int, default=100, help="the size of text, in percent (90 to 150)")
     options = parser.parse_args()
     options.size = [size for size in SIZES if size[0] in options.width]
     return options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from functools import partial
 
 import psutil
 import pytest
@@ -22,7 +23,9 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from studio.gui.controls import Button
 from studio.gui.page import PAGES
+from studio.gui.theme import theme
 from studio.gui.window import Window
 from studio.project.folder import Project
 
@@ -155,3 +158,22 @@ def _census(window: Window, qtbot: QtBot) -> dict[str, float]:
         "objects": len(objects),
         "megabytes": psutil.Process().memory_info().rss / 1e6,
     }
+
+
+def test_the_largest_text_cuts_no_button(window: Window, qtbot: QtBot, trained_project: Project) -> None:
+    theme().apply("dark", text_percent=150, reduce_motion=True)
+    try:
+        window.open_project(trained_project.folder)
+        for key in ("home", "data", "method", "train", "export", "runs", "preferences"):
+            window.show_page(key)
+            qtbot.waitUntil(partial(_has_buttons, window.page(key)), timeout=30_000)
+            qtbot.wait(300)  # what is read in the background comes
+            shown = [each for each in window.page(key).findChildren(Button) if each.isVisible()]
+            cut = [each.text() for each in shown if each.width() < each.sizeHint().width()]
+            assert not cut, (key, cut)
+    finally:
+        theme().apply("dark", reduce_motion=True)
+
+
+def _has_buttons(page: QWidget) -> bool:
+    return sum(each.isVisible() for each in page.findChildren(Button)) > 1

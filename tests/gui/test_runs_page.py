@@ -19,6 +19,7 @@ from studio.gui.window import Window
 from studio.project.folder import Project
 from studio.project.run_keeping import read_notes
 from studio.project.runs import Run
+from tests.gui.driver import Hands
 from tests.gui.scenes.runs import make_runs
 
 WAIT_MS = 30_000
@@ -203,3 +204,13 @@ def test_all_folders_deleted_while_shown(
     shutil.rmtree(starter_project.runs_dir)
     window.context.session.refresh_runs()
     qtbot.waitUntil(lambda: page.states.state() == "empty", timeout=WAIT_MS)
+
+
+def test_details_can_be_opened_in_a_window_that_was_narrow_from_the_start(
+    window: Window, qtbot: QtBot, trained_project: Project
+) -> None:
+    window.resize(1024, 680)
+    window.open_project(trained_project.folder)
+    window.show_page("runs")
+    button = lambda: Hands(window, qtbot).button("Details")  # noqa: E731
+    qtbot.waitUntil(lambda: button() is not None, timeout=30_000)

@@ -17,6 +17,14 @@ _HEAD, _FOOT = 20, 18
 _STEP = 64
 
 
+def _head() -> int:
+    return round(_HEAD * max(1.0, theme().scale))
+
+
+def _foot() -> int:
+    return round(_FOOT * max(1.0, theme().scale))
+
+
 class LengthChart(QWidget):
     """Rows by length, with the longest length that is read drawn in."""
 
@@ -34,13 +42,13 @@ class LengthChart(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(200, 122)
+        return QSize(200, 84 + _head() + _foot())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if not self._counts:
             return
         painter, t = antialiased(self), tokens()
-        plot = QRectF(0, _HEAD, self.width(), self.height() - _HEAD - _FOOT)
+        plot = QRectF(0, _head(), self.width(), self.height() - _head() - _foot())
         most = max(self._counts) or 1
         step = plot.width() / len(self._counts)
         usual = mixed(t.surface, t.text, 0.34 if t.is_dark else 0.32)
@@ -69,7 +77,7 @@ class LengthChart(QWidget):
             if any(left < end + 8 and start - 8 < left + width for start, end in taken):
                 continue
             taken.append((left, left + width))
-            painter.drawText(QRectF(left, plot.bottom() + 3, width + 2, _FOOT), Qt.AlignmentFlag.AlignTop, text)
+            painter.drawText(QRectF(left, plot.bottom() + 3, width + 2, _foot()), Qt.AlignmentFlag.AlignTop, text)
 
     def _paint_limit(self, painter: QPainter, plot: QRectF) -> None:
         t = tokens()
@@ -82,7 +90,7 @@ class LengthChart(QWidget):
         left = x - width - 4 if x > width + 4 else x + 6
         painter.setFont(used)
         painter.setPen(t.text)
-        painter.drawText(QRectF(left, 0, width, _HEAD - 2), Qt.AlignmentFlag.AlignVCenter, text)
+        painter.drawText(QRectF(left, 0, width, _head() - 2), Qt.AlignmentFlag.AlignVCenter, text)
 
 
 class LengthCard(Card):
@@ -118,6 +126,7 @@ class LengthCard(Card):
         row.addStretch(1)
         self.body.addLayout(row)
         self._show_buttons(False)
+        theme().changed.connect(self.chart.updateGeometry)
         theme().changed.connect(self.chart.update)
 
     def show_summary(

@@ -23,6 +23,7 @@ from studio.gui.data_page.table_card import TableCard
 from studio.gui.forms.holdout import HoldoutField
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
+from studio.gui.theme import at_text_size, theme
 from studio.gui.tokens import CARD_GAP
 from studio.spec.run_spec import RunSpec
 
@@ -69,14 +70,18 @@ class DataPage(PageWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        is_wide = self.width() >= _WIDE
+        is_wide = self.width() >= at_text_size(_WIDE)
         direction = QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom
         if self._main.direction() != direction:
             self._main.setDirection(direction)
             self.row_card.set_tall(is_wide)
             # Side by side the table has the larger part: running text needs no more than 75 characters.
             self._main.setStretch(0, 7 if is_wide else 5)
-        self._side.setFixedWidth(_SIDE_WIDE if is_wide else _SIDE)
+        self._fit_side()
+
+    def _fit_side(self) -> None:
+        usual = _SIDE_WIDE if self.width() >= at_text_size(_WIDE) else _SIDE
+        self._side.setFixedWidth(round(usual * max(1.0, theme().scale)))  # a finding's ways out are side by side
 
     # Layout
 
@@ -131,7 +136,8 @@ class DataPage(PageWidget):
         self.length_card, self.findings_card = LengthCard(), FindingsCard()
         layout.addWidget(self.length_card)
         layout.addWidget(self.findings_card, 1)
-        self._side.setFixedWidth(_SIDE)
+        theme().changed.connect(self._fit_side)
+        self._fit_side()
         return self._side
 
     def _connect(self) -> None:

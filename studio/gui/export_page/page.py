@@ -26,7 +26,7 @@ from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.sources import Source, Stop, find_sources
 from studio.gui.tasks import Control, Task
-from studio.gui.theme import theme
+from studio.gui.theme import at_text_size, theme
 from studio.project.jobs import WorkerFailed
 from studio.project.runs import Run
 from studio.project.state import RunState
@@ -85,9 +85,15 @@ class ExportPage(PageWidget):
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
-        width = self.window().width()
-        side = _SIDE_WIDE if width >= _WIDE_FROM else _SIDE_NARROW if width < _NARROW_BELOW else _SIDE_WIDTH
-        self.verification.setFixedWidth(side)
+        self._fit()
+
+    def _fit(self) -> None:
+        width, side = self.window().width(), _SIDE_WIDTH
+        if width >= at_text_size(_WIDE_FROM):
+            side = _SIDE_WIDE
+        elif width < at_text_size(_NARROW_BELOW):
+            side = _SIDE_NARROW
+        self.verification.setFixedWidth(at_text_size(side))
         self.targets.set_compact(self.window().height() < _LOW_BELOW)
         if not self._has_chosen_list:
             self.all_types.setChecked(self.window().height() >= _TALL_FROM)
@@ -154,6 +160,7 @@ class ExportPage(PageWidget):
         )
 
     def _connect(self) -> None:
+        theme().changed.connect(self._fit)
         self.context.session.runs_changed.connect(self._on_runs)
         self.context.session.project_changed.connect(self._on_project)
         self.context.machine.changed.connect(self._show_need)

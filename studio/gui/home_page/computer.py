@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.context import Context
-from studio.gui.controls import Card, Elided, Hairline, Progress, Text
+from studio.gui.controls import Card, Elided, Hairline, Progress, ScrollColumn, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import theme, tokens
@@ -77,13 +77,16 @@ class Computer(Card):
             "No graphics card for training was found: everything runs on the processor.", "small", "text2", wrap=True
         )
         self._line, self._can = Hairline(), QWidget()
-        self._size, self._how = Text("", "body_strong"), Text("", "small", "text2")
+        self._size, self._how = Text("", "body_strong"), Text("", "small", "text2", wrap=True)
+        self._how.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._how.setToolTip("By the memory that is free now, with QLoRA and short rows. Method says it exactly.")
         self._lay_out_can()
+        parts = ScrollColumn(spacing=8, margins=(0, 0, 0, 0))  # a low window with large text has no room for all
         for part in (self._gpu, self._none, self._ram, self._disk, self._line, self._can):
             part.hide()
-            self.body.addWidget(part)
-        self.body.addStretch(1)
+            parts.column.addWidget(part)
+        parts.column.addStretch(1)
+        self.body.addWidget(parts)
         context.machine.changed.connect(self._refresh)
         self._refresh()
 
@@ -94,8 +97,7 @@ class Computer(Card):
         column.addWidget(Text("Can tune", "caption", "text3"))
         line = QHBoxLayout()
         line.addWidget(self._size)
-        line.addStretch(1)
-        line.addWidget(self._how)
+        line.addWidget(self._how, 1)
         column.addLayout(line)
 
     def _refresh(self) -> None:

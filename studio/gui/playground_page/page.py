@@ -24,6 +24,7 @@ from studio.gui.playground_page.prompt_dialog import PromptDialog
 from studio.gui.playground_page.sampling_card import SamplingCard
 from studio.gui.sources import Ideas, Source, find_ideas, find_sources, of_file
 from studio.gui.tasks import Control
+from studio.gui.theme import at_text_size, theme
 from studio.project.conversations import Conversation
 from studio.project.runs import Run
 from studio.project.state import RunState
@@ -143,6 +144,7 @@ class PlaygroundPage(PageWidget):
         self.body.addLayout(row, 1)
 
     def _connect(self) -> None:
+        theme().changed.connect(self._place_settings)
         session = self.context.session
         session.runs_changed.connect(self._on_runs)
         session.project_changed.connect(self._on_project)
@@ -395,10 +397,11 @@ class PlaygroundPage(PageWidget):
         self.chips.set_questions([])  # the Data page says what is wrong with the file
 
     def _place_settings(self) -> None:
-        is_narrow = self.window().width() < _DRAWER_BELOW
+        is_narrow = self.window().width() < at_text_size(_DRAWER_BELOW)
         self.settings.setVisible(is_narrow)
         self.sampling.setVisible(not is_narrow or self.settings.isChecked())
-        self.sampling.setFixedWidth(_SIDE_WIDE if self.window().width() >= _WIDE_FROM else _SIDE_WIDTH)
+        width = _SIDE_WIDE if self.window().width() >= at_text_size(_WIDE_FROM) else _SIDE_WIDTH
+        self.sampling.setFixedWidth(at_text_size(width))
 
 
 def _sources(control: Control, rows: list[tuple[int, Run, RunState]], exports: Path) -> list[Source]:

@@ -13,6 +13,7 @@ from studio.gui.runs_page.library import Entry
 from studio.gui.runs_page.model import RunsModel
 from studio.gui.runs_page.overlay_card import OverlayCard
 from studio.gui.runs_page.table import RunsTable
+from studio.gui.theme import at_text_size, theme
 from studio.gui.tokens import CARD_GAP
 
 _SIDE, _WIDE_SIDE = 296, 380
@@ -63,6 +64,7 @@ class Board(QWidget):
         row.addWidget(self.details)
 
     def _connect(self) -> None:
+        theme().changed.connect(self._fit)
         self.model.ticks_changed.connect(self._overlay)
         self.model.modelReset.connect(self._select_again)
         self.table.toggled.connect(self.model.toggle)
@@ -154,9 +156,9 @@ class Board(QWidget):
         self.overlay.show_runs(ticked)
 
     def _fit(self) -> None:
-        has_room = self.width() >= _NARROW
+        has_room = self.width() >= at_text_size(_NARROW)
         self.details.setVisible((has_room or self._details_wanted) and bool(self.current_name()))
-        self.details.setFixedWidth(_WIDE_SIDE if self.width() >= _WIDE else _SIDE)
+        self.details.setFixedWidth(at_text_size(_WIDE_SIDE if self.width() >= at_text_size(_WIDE) else _SIDE))
 
 
 def _early_words(early: list[Entry]) -> str:

@@ -17,6 +17,7 @@ from studio.gui.projects_menu import ProjectsMenu
 from studio.gui.runs_page.deeds import Deeds
 from studio.gui.runs_page.library import Entry, Library
 from studio.gui.tasks import Control
+from studio.gui.theme import at_text_size, theme
 
 if TYPE_CHECKING:
     from studio.gui.runs_page.board import Board
@@ -50,6 +51,7 @@ class RunsPage(PageWidget):
         self._open.clicked.connect(self._bundles.choose_bundle)
         self._free.clicked.connect(self.deeds.free_space)
         self._details.clicked.connect(self._toggle_details)
+        theme().changed.connect(self._offer_details)
         self.library.changed.connect(self._refresh)
         self.library.digested.connect(self._on_digested)
         self.context.session.runs_changed.connect(self._on_runs)
@@ -129,6 +131,7 @@ class RunsPage(PageWidget):
             self._has_ticked = True
             self.board.tick(_worth_seeing(entries)[:_TICKED_AT_FIRST])
         self.states.show_state("full")
+        self._offer_details()
 
     def _say_facts(self) -> None:
         entries, project = self.library.entries, self.context.session.project
@@ -165,7 +168,11 @@ class RunsPage(PageWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._details.setVisible(self.states.width() < _NARROW and self.states.state() == "full")
+        self._offer_details()
+
+    def _offer_details(self) -> None:
+        """Where they have no room of their own, a button opens them."""
+        self._details.setVisible(self.states.width() < at_text_size(_NARROW) and self.states.state() == "full")
 
 
 def _worth_seeing(entries: list[Entry]) -> list[str]:

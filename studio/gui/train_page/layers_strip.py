@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from studio.gui.controls import Text
+from studio.gui.controls import Elided, Text
 from studio.gui.controls.bars import track_colour
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.theme import tokens
@@ -51,9 +51,9 @@ class LayersStrip(QWidget):
         column.setSpacing(4)
         head = QHBoxLayout()
         head.addWidget(Text("Layers in training", "small", "text2"))
-        head.addStretch(1)
-        self._words = Text("", "small_strong")
-        head.addWidget(self._words)
+        self._words = Elided("", "small_strong")
+        self._words.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        head.addWidget(self._words, 1)
         column.addLayout(head)
         self._cells = _Cells()
         column.addWidget(self._cells)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.plots.plot_table import PlotTable
+from studio.gui.theme import at_text_size, theme
 from studio.gui.tokens import CARD_GAP
 from studio.gui.train_page.figures_strip import FiguresStrip
 from studio.gui.train_page.health_card import HealthCard
@@ -62,6 +63,7 @@ class LiveView(QWidget):
         outer.addLayout(row, 1)
 
     def _connect(self) -> None:
+        theme().changed.connect(self._fit)
         self.loss.plot.pointed.connect(self.point_at_step)
         self.loss.plot.clicked.connect(lambda step: self.samples.show_step(max(0, round(step))))
         self.loss.plot.zoomed.connect(self._follow_loss)
@@ -73,7 +75,7 @@ class LiveView(QWidget):
     @property
     def is_narrow(self) -> bool:
         """Whether the side has no room of its own."""
-        return self.width() < _NARROW
+        return self.width() < at_text_size(_NARROW)
 
     def toggle_side(self) -> None:
         """Show or hide answers and lanes where they have no room of their own."""
@@ -162,7 +164,7 @@ class LiveView(QWidget):
     def _fit(self) -> None:
         self.memory.setVisible(not self._is_calm or self.height() >= _LOW)
         self.side.setVisible(not self.is_narrow or self._side_wanted)
-        self.side.setFixedWidth(_WIDE_SIDE if self.width() >= _WIDE else _SIDE)
+        self.side.setFixedWidth(at_text_size(_WIDE_SIDE if self.width() >= at_text_size(_WIDE) else _SIDE))
 
     def _point_again(self, *_: object) -> None:
         """A plot of another size has the same step elsewhere."""

@@ -17,6 +17,7 @@ from studio.gui.icons import Icon
 from studio.gui.naming import model_name
 from studio.gui.page import Command, PageWidget
 from studio.gui.tasks import Control
+from studio.gui.theme import at_text_size
 from studio.gui.train_page.failed_card import FailedCard, WayOut
 from studio.gui.train_page.failures import Rung, rungs, told_failure
 from studio.gui.train_page.header import RunButtons, show_badge
@@ -279,12 +280,12 @@ class TrainPage(PageWidget):
         is_ready = watch.is_getting_ready or self._is_resuming
         self.title.say(watch.facts.title)
         show_badge(self._badge, watch.status, is_ready=is_ready)
-        self.facts.say(_facts_line(watch, is_short=self.states.width() < _NARROW))
+        self.facts.say(_facts_line(watch, is_short=self.states.width() < at_text_size(_NARROW)))
         self.buttons.show_for(
             watch.status,
             is_ready=is_ready,
             has_result=watch.folder.has_result,
-            is_narrow=self.states.width() < _NARROW,
+            is_narrow=self.states.width() < at_text_size(_NARROW),
         )
 
     def _say_failed(self, watch: RunWatch) -> None:
