@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from studio.engine.experts import sum_again
+from studio.engine.experts import reach, sum_again
 from studio.engine.fused import fuse
 from studio.engine.load import load_base
 from studio.engine.prepared import Base, Prepared
@@ -27,7 +27,9 @@ def prepare_low_rank(base: Base, params: LowRankParams, *, init: str, quantise: 
         UserError: a named layer is not in the model.
     """
     model = load_frozen(base, quantise=quantise)
-    return attach(model, base, low_rank_config(base, params, init), changes_base=init in CHANGES_BASE)
+    config = low_rank_config(base, params, init)
+    reach(model, config)
+    return attach(model, base, config, changes_base=init in CHANGES_BASE)
 
 
 def load_frozen(base: Base, *, quantise: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""Adapters on fused experts without a copy of every expert of every layer until the backward pass.
+"""Adapters on fused experts: that all kinds have them, and no copy of every layer's experts until the backward pass.
 
 peft adds an adapter on a stack of experts to the stack before the product, and the product keeps that sum for its
 gradient: all experts of each layer, as large as the experts themselves. Here it is summed again when it is needed.
@@ -14,6 +14,11 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from studio.models.arithmetic import EXPERTS_BY_NAME
+
+_FUSED = {"gate_up_proj": 2, "down_proj": 1}
+"""What experts' stacks of matrices are called, and how many matrices of the files lie in each."""
+
 
 class _Left(NamedTuple):
     """What stands for a sum that was let go: who sums it again, and how it was looked at."""
@@ -21,6 +26,31 @@ class _Left(NamedTuple):
     wrapper: Any
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+
+
+def reach(model: Any, config: Any) -> None:
+    """Have peft's "all-linear" mean a mixture's experts, as it does by itself for some kinds of models alone.
+
+    Args:
+        config: peft's settings of a low-rank adapter; changed in place.
+    """
+    if config.target_modules != "all-linear" or model.config.model_type in EXPERTS_BY_NAME:
+        return
+    for name in _stacks(model):
+        config.target_parameters = [*(config.target_parameters or []), f"experts.{name}"]
+        if (matrices := _FUSED[name]) > 1:  # as much for each of them as peft gives elsewhere
+            config.rank_pattern[rf".*\.{name}"] = config.r * matrices
+            config.alpha_pattern[rf".*\.{name}"] = config.lora_alpha * matrices
+
+
+def has_experts(model: Any) -> bool:
+    """Whether a model's experts lie in stacks."""
+    return bool(_stacks(model))
+
+
+def _stacks(model: Any) -> list[str]:
+    names = {name.rpartition(".")[2] for name, parameter in model.named_parameters() if parameter.ndim == 3}
+    return sorted(names & _FUSED.keys())
 
 
 def sum_again(model: nn.Module) -> None:

@@ -16,6 +16,7 @@ from torch import nn
 from studio.engine.adapters import attach, load_frozen, low_rank_config
 from studio.engine.attention import GROUP_SHARE
 from studio.engine.driver import Driver
+from studio.engine.experts import reach
 from studio.engine.full import stored_dtype
 from studio.engine.layers import decoder_layers
 from studio.engine.prepared import Base, Prepared
@@ -42,7 +43,9 @@ def prepare_long(base: Base, params: LowRankParams, *, share: float, stretch: fl
         for module in layer.modules():
             if hasattr(module, "is_causal"):
                 setattr(module, GROUP_SHARE, share)
-    adapted = attach(model, replace(base, resume=None), low_rank_config(base, params, "default")).model
+    config = low_rank_config(base, params, "default")
+    reach(model, config)
+    adapted = attach(model, replace(base, resume=None), config).model
     always = _embedding_and_norms(model) if others else []
     for parameter in always:
         parameter.requires_grad_(True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from studio.declare import setting
 from studio.errors import Problem
@@ -14,7 +14,13 @@ from studio.models.facts import ModelFacts
 
 
 class LowRankParams(MethodParams):
-    """Low-rank adapters (arXiv 2106.09685) on linear layers."""
+    """Low-rank adapters (arXiv 2106.09685) on linear layers.
+
+    Attributes:
+        reaches_experts: whether "all-linear" means a mixture's experts as well.
+    """
+
+    reaches_experts: ClassVar[bool] = True
 
     rank: int = setting(
         16, title="Rank", help="Width of the adapter. Higher learns more and costs more memory.", ge=1, le=4096
@@ -102,14 +108,34 @@ def problems(params: LowRankParams, facts: ModelFacts | None) -> list[Problem]:
                 f"Use at most {facts.hidden_size}; the method full trains all weights.",
             )
         )
+    if facts and isinstance(params.targets, list):
+        named = _named_experts(params.targets, facts.shapes)
+        for one, other in (("gate_proj", "up_proj"), ("w1", "w3")):
+            if len(named & {one, other}) == 1:
+                message = f"{one} and {other} of this model's experts are one matrix: name both or none."
+                found.append(Problem("method.targets", message, 'Or use "all-linear".'))
     if facts and _on_experts(params, facts.shapes):
         for path, is_on, what in (
             ("method.dropout", params.dropout > 0, "hide no inputs"),
             ("method.dora", params.dora, "know no DoRA"),
         ):
             if is_on:
-                found.append(Problem(path, f"Adapters on a mixture's experts {what}.", NOT_ON_EXPERTS))
+                found.append(_not_on_experts(what, path))
     return found
+
+
+def _not_on_experts(what: str, path: str = "method.targets") -> Problem:
+    return Problem(path, f"Adapters on a mixture's experts {what}.", NOT_ON_EXPERTS)
+
+
+def experts_problems(params: LowRankParams, facts: ModelFacts | None) -> list[Problem]:
+    """A word where adapters that look at a layer's inputs leave a mixture's experts out."""
+    if not facts or not facts.shapes.experts:
+        return []
+    if params.targets != "all-linear":
+        return [_not_on_experts("look at no inputs")] if _named_experts(params.targets, facts.shapes) else []
+    message = "A mixture's experts get no adapters from this method, only the layers beside them."
+    return [Problem("method.targets", message, "Choose lora to train them as well.", is_fatal=False)]
 
 
 def targeted(targets: str | list[str], shapes: Shapes) -> list[Linear]:
@@ -117,18 +143,35 @@ def targeted(targets: str | list[str], shapes: Shapes) -> list[Linear]:
     return [linear for linear in shapes.linears if targets == "all-linear" or linear.name in targets]
 
 
+OF_EXPERTS = ("gate_proj", "up_proj", "down_proj", "w1", "w2", "w3")
+"""Matrices that peft takes for a mixture's experts' own, also beside them, where `Shapes.experts_by_name` says so."""
+
+
+def _named_experts(targets: list[str], shapes: Shapes) -> set[str]:
+    """Which of these names mean experts."""
+    return set(targets) & set(OF_EXPERTS) if shapes.experts and shapes.experts_by_name else set()
+
+
 def _on_experts(params: LowRankParams, shapes: Shapes) -> int:
-    """Numbers of the adapters on fused experts: peft's come with "all-linear", twice the rank on the doubled half."""
-    if params.targets != "all-linear" or not shapes.experts:
+    """Numbers of the adapters on fused experts: twice the rank on the doubled half, and on the router of some."""
+    if not shapes.experts or not params.reaches_experts:
         return 0
     hidden, wide = shapes.hidden, shapes.expert_width
-    each = 2 * (hidden + 2 * wide) + wide + hidden
-    return params.rank * shapes.expert_count * each * shapes.layers
+    doubled, last, router = 2 * (hidden + 2 * wide), wide + hidden, hidden + shapes.expert_count
+    if params.targets == "all-linear":
+        each = shapes.expert_count * (doubled + last) + router * shapes.experts_by_name
+    else:
+        named = _named_experts(params.targets, shapes)
+        each = doubled * bool(named & {"gate_proj", "w1"}) + last * bool(named & {"down_proj", "w2"})
+        each = shapes.expert_count * each + router * ("gate" in params.targets and shapes.experts_by_name)
+    return params.rank * each * shapes.expert_layers
 
 
 def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) -> Trained:
     """Two thin matrices beside each targeted layer (and DoRA's length of each output)."""
     found = targeted(params.targets, shapes)
+    if shapes.experts_by_name:
+        found = [linear for linear in found if linear.name not in OF_EXPERTS]
     thin = sum(params.rank * (linear.inputs + linear.outputs) * linear.count for linear in found)
     on_experts = _on_experts(params, shapes)
     thin += on_experts

@@ -12,12 +12,16 @@ from studio.methods import Trained
 from studio.models.arithmetic import Linear, Shapes
 
 _CHUNK_BYTES = 64 << 20  # studio/engine/token_nll.py: fp32 logits of one chunk of positions
-_BEFORE_ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn")
+_BEFORE_ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "q_a_proj", "kv_a_proj_with_mqa")
+_LATENT = ("q_b_proj", "kv_b_proj")
 _AFTER_ATTENTION = ("o_proj", "out_proj")
-_UNKEPT = ("q_proj", "k_proj", "o_proj", "out_proj", "down_proj", "c_proj", "fc2")  # outputs, by anyone but DoRA
+_CHOICE_BYTES = 28
+"""Of an expert's number, its places when sorted, and its share."""
 _PASSING = 2
 """Layers whose inputs are on their way to or from where they wait."""
-_UP = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc1", "gate")
+_UP = ("gate_proj", "up_proj", "gate_up_proj", "c_fc", "fc1", "input_linear", "shared_expert_gate")
+_DOWN = ("down_proj", "c_proj", "fc2", "output_linear")
+_UNKEPT = ("q_proj", "k_proj", *_AFTER_ATTENTION, *_DOWN)  # outputs, by anyone but DoRA
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class MicroBatch:
         stream: bytes of a number in the hidden state that layers hand on: 4 as soon as weights are kept in fp32, or
             rows of the embedding are looked up in fp32 on the drive.
         checkpointed: whether layers keep their input alone and are computed again.
+        widened: whether arithmetic is in fp32 on weights that are kept in 16 bits.
         together: micro-batches that go through a layer before the next layer comes (streamed); else 1.
     """
 
@@ -39,6 +44,7 @@ class MicroBatch:
     compute: int
     stream: int
     checkpointed: bool = False
+    widened: bool = False
     together: int = 1
 
 
@@ -72,38 +78,58 @@ class Kept:
 def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
     """What a micro-batch leaves behind when `trained` is trained."""
     layers, each = _layers(shapes, trained, batch) if trained.backward else (0.0, 0.0)
-    casts = 4 if trained.adapted and batch.compute == 2 and not trained.in_place else 0
-    wide, c = shapes.intermediate, batch.compute
-    widening = float(wide * (c + casts)) * batch.tokens
-    if trained.adapts_experts:
-        # What is weighed once more in order, and the residual.
-        weighed = 2.0 * _share_bytes(shapes, batch) * shapes.experts_active + 2.0 * c
-        widening = weighed * shapes.hidden * batch.tokens + _summed_experts(shapes, trained, batch)
-    casts_kept = 2.0 * trained.adapter if trained.adapts_experts and c == 2 else 0.0  # experts are summed with those
+    kinds = shapes.kinds or (shapes,)
+    casts_kept = 2.0 * trained.adapter if trained.adapts_experts and batch.compute == 2 else 0.0  # summed with those
     return Kept(
         layers=layers * batch.tokens + (0.0 if batch.checkpointed else casts_kept),
         one_layer=each * batch.tokens + casts_kept / max(1, shapes.layers) if batch.checkpointed else 0.0,
         ending=_ending(shapes, trained, batch) * batch.tokens if trained.backward else 0.0,
-        norming=float(shapes.hidden * (20 - c) * batch.tokens) if trained.backward else 0.0,
-        at_loss=3.0 * shapes.hidden * c * batch.tokens,
-        # The embedding's outcome is held by the model, the residual and its norm by the layer, angles by all.
-        moving=(3.0 * shapes.hidden * batch.stream + 2 * shapes.head_size * c + wide * (3 * c + casts)) * batch.tokens
-        + widening * trained.adapts_experts,
-        widening=widening,
-        returning=_returning(shapes, trained, batch) if trained.backward else 0.0,
+        norming=float(shapes.hidden * (20 - batch.compute) * batch.tokens) if trained.backward else 0.0,
+        at_loss=3.0 * shapes.hidden * batch.compute * batch.tokens,
+        moving=max(_moving(kind, trained, batch) for kind in kinds),
+        widening=max(_widening(kind, trained, batch) for kind in kinds),
+        returning=max(_returning(kind, trained, batch) for kind in kinds) if trained.backward else 0.0,
         logits=logits_bytes(shapes, batch),
     )
 
 
+def _moving(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """Bytes that come and go in one layer's forward pass."""
+    c, wide = batch.compute, shapes.intermediate * (3 * batch.compute + _casts(trained, batch))
+    # The embedding's outcome is held by the model, the residual and its norm by the layer, angles by all.
+    moving = (3.0 * shapes.hidden * batch.stream + 2 * shapes.head_size * c + wide) * batch.tokens
+    return moving + _widening(shapes, trained, batch) * _sums_experts(shapes, trained)
+
+
+def _widening(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """The part of those that training's own copies do not hold already."""
+    if not _sums_experts(shapes, trained):
+        return float(shapes.intermediate * (batch.compute + _casts(trained, batch))) * batch.tokens
+    # What is weighed once more in order, and the residual.
+    weighed = 2.0 * _share_bytes(shapes, batch) * shapes.experts_active + 2.0 * batch.compute
+    return weighed * shapes.hidden * batch.tokens + _summed_experts(shapes, trained, batch)
+
+
+def _casts(trained: Trained, batch: MicroBatch) -> int:
+    return 4 if trained.adapted and batch.compute == 2 and not trained.in_place else 0
+
+
+def _sums_experts(shapes: Shapes, trained: Trained) -> bool:
+    return trained.adapts_experts and shapes.experts > 0
+
+
 def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float, float]:
-    """Bytes that one token leaves behind in all layers, and in the fullest one of them."""
+    """Bytes that one token leaves behind in all layers, and in the fullest one of them.
+
+    Of layers of several kinds, those are taken for trained that leave the most.
+    """
     deep = shapes.layers if trained.depth is None else min(trained.depth, shapes.layers)
-    bare = replace(trained, adapted=frozenset())
+    bare = replace(trained, adapted=frozenset(), adapts_experts=False)
     adapted = deep if trained.adapted_layers is None else min(trained.adapted_layers, deep)
     own = min(trained.layers, deep)
-    plain = layer_bytes(shapes, trained, batch, is_trained=False)
-    whole = layer_bytes(shapes, trained, batch, is_trained=True)
-    each = whole if own else plain
+    kinds = [_Layer.of(kind, trained, bare, batch) for kind in shapes.kinds or (shapes,)]
+    reached = [kinds[at] for at in (shapes.order or (0,) * shapes.layers)[shapes.layers - deep :]]
+    each = max((kind.whole if own else kind.plain for kind in reached), default=0.0)
     if batch.checkpointed:
         waiting = _PASSING if trained.layer_inputs not in ("", "device") else deep
         # The others' inputs, what they made of the embedding, and their gradients on the way down.
@@ -111,10 +137,26 @@ def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float,
         return float(inputs * shapes.hidden * batch.stream), each
     # Nothing before the lowest layer wants a gradient, so its first norm keeps nothing, unless embeddings are trained.
     first = 0.0 if trained.ends else 4.0 * shapes.hidden
-    others = min(deep - own, adapted) * plain + max(0, deep - own - adapted) * layer_bytes(
-        shapes, bare, batch, is_trained=False
-    )
-    return max(0.0, others + own * whole - first), each
+    added = sorted((kind.plain - kind.bare for kind in reached), reverse=True)
+    owned = sorted((kind.whole - kind.plain for kind in reached), reverse=True)
+    total = sum(kind.bare for kind in reached) + sum(added[: max(adapted, own)]) + sum(owned[:own])
+    return max(0.0, total - first), each
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Bytes that one token leaves behind in a layer of a kind: without adapters, with them, and trained itself."""
+
+    bare: float
+    plain: float
+    whole: float
+
+    @staticmethod
+    def of(kind: Shapes, trained: Trained, bare: Trained, batch: MicroBatch) -> _Layer:
+        plain = layer_bytes(kind, trained, batch, is_trained=False)
+        whole = layer_bytes(kind, trained, batch, is_trained=True) if trained.layers else plain
+        none = layer_bytes(kind, bare, batch, is_trained=False) if trained.adapted_layers is not None else plain
+        return _Layer(none, plain, whole)
 
 
 def layer_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
@@ -153,7 +195,7 @@ def logits_chunk(shapes: Shapes) -> int:
 def _norms(shapes: Shapes, batch: MicroBatch, *, is_trained: bool) -> float:
     """RMS norm works in fp32 on a copy of the hidden state; a trained one keeps what it scales as well."""
     width = shapes.norms * shapes.hidden
-    heads = (shapes.heads + shapes.kv_heads) * shapes.head_size if shapes.head_norms else 0
+    heads = shapes.inner_norms
     if shapes.kind == "gpt":
         return float(width * batch.stream)
     scaled = 4 if shapes.kind == "gemma" else batch.compute
@@ -166,11 +208,15 @@ def _inputs(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: 
     for group in (_BEFORE_ATTENTION, _UP):
         found = [linear for linear in shapes.linears if linear.name in group]
         adapted = [linear for linear in found if linear.name in trained.adapted and trained.keeps_inputs]
-        keeping = found if is_trained else adapted
         copies_own = batch.stream == 4 if trained.in_place and not is_trained else bool(adapted) or trained.norms
         is_cast = batch.compute == 2 and copies_own
-        copies = len(keeping) if is_cast else min(1, len(keeping))
+        keeping = len(found if is_trained else adapted)
+        if group is _UP and shapes.experts:
+            keeping += is_trained  # the router reads it as well
+        copies = keeping if is_cast else min(1, keeping)
         total += copies * shapes.hidden * batch.compute
+    latent = _LATENT if is_trained else _LATENT if trained.keeps_inputs else ()
+    total += batch.compute * sum(linear.inputs for linear in shapes.linears if linear.name in latent)
     return total
 
 
@@ -188,30 +234,29 @@ def _feed_forward(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_tra
     """Gate, its activation and the other half, and the two last linear layers' inputs."""
     c, wide = batch.compute, shapes.intermediate
     after = _is_adapted(shapes, trained, _AFTER_ATTENTION)
-    queries = shapes.heads * shapes.head_size
     total = 3.0 * wide * c
-    total += c * queries if after and c == 2 and not trained.in_place else 0
-    if is_trained or _is_adapted(shapes, trained, ("down_proj", "c_proj", "fc2")):
+    total += c * shapes.heads * shapes.value_size if after and c == 2 and not trained.in_place else 0
+    if is_trained:
         total += wide * c
+    elif _is_adapted(shapes, trained, _DOWN):
+        total += (shapes.shared_width if shapes.experts else wide) * c
     if shapes.experts:
         total += _experts(shapes, trained, batch, is_trained=is_trained)
     return total
 
 
 def _experts(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
-    """Sorted inputs and outcomes of the chosen experts, and what goes into their last product.
+    """Sorted inputs and outcomes of the chosen experts, what goes into their last product, and who was chosen.
 
-    Where their own weights are trained, copies for sorting and weighing are counted as they were found on Mixtral and
-    Qwen3, not derived.
+    Their products keep out of autocast (transformers' `_grouped_mm`): experts that are trained compute in fp32.
     """
     if is_trained:
-        hidden, wide = (7.5, 6.0) if batch.compute == 2 else (4.0, 4.0)
-        each = shapes.hidden * hidden + shapes.expert_width * wide
+        each = 2.0 * shapes.hidden * 4 + 4.0 * shapes.expert_width * (4 - batch.compute)
     elif trained.adapts_experts:
         each = (2.0 * shapes.hidden + shapes.expert_width) * batch.compute
     else:
         each = float(shapes.hidden * batch.compute)
-    return shapes.experts_active * each
+    return shapes.experts_active * (each + _CHOICE_BYTES) + 4.0 * shapes.expert_count
 
 
 def _share_bytes(shapes: Shapes, batch: MicroBatch) -> int:
@@ -221,7 +266,7 @@ def _share_bytes(shapes: Shapes, batch: MicroBatch) -> int:
 
 def _summed_experts(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     """Bytes of one layer's experts with their adapters added (studio/engine/experts.py): there while it computes."""
-    if not trained.adapts_experts:
+    if not _sums_experts(shapes, trained):
         return 0.0
     return 3.0 * shapes.expert_count * shapes.expert_width * shapes.hidden * batch.compute
 
@@ -235,18 +280,30 @@ def _ending(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
 def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     """Gradients on their way through the feed-forward part.
 
-    Of frozen or adapted experts: of what is weighed and sorted, or of both halves; with adapters also of the doubled
-    half's sum, which is as large, beside it. Computed again, a layer has both sums when the last product's comes.
+    Of trained experts: of what is weighed and sorted, or their own. Of frozen or adapted ones: of what is weighed and
+    sorted, or of both halves; with adapters also of the doubled half's sum, which is as large, beside it. Computed
+    again, a layer has both sums when the last product's comes.
     """
+    places = shapes.experts_active * batch.tokens
     if not shapes.experts or trained.layers:
-        return _returning_a_token(shapes, trained, batch) * batch.tokens
+        passing = _returning_a_token(shapes, trained, batch) * batch.tokens
+        return max(passing, 12.0 * shapes.hidden * places, _expert_gradients(shapes, batch.tokens))
     share, c = _share_bytes(shapes, batch), batch.compute
     weighed = shapes.hidden * (3 * share + (c if share > c else 0))
     wide = float(shapes.expert_width * c)
     adapted = wide if batch.checkpointed else 0.0
-    halves = adapted if trained.adapts_experts else 3 * wide - shapes.hidden * c
-    places, summed = shapes.experts_active * batch.tokens, 4 / 3 * _summed_experts(shapes, trained, batch)
+    halves = adapted if _sums_experts(shapes, trained) else 3 * wide - shapes.hidden * c
+    summed = 4 / 3 * _summed_experts(shapes, trained, batch)
     return max(places * weighed, places * halves + summed)
+
+
+def _expert_gradients(shapes: Shapes, tokens: int) -> float:
+    """Gradients of one layer's own experts, less what its tokens have let go by then.
+
+    They come as one tensor for all experts, far larger than any other of a layer, and before its attention's.
+    """
+    numbers = 3 * shapes.expert_count * shapes.expert_width * shapes.hidden
+    return 4.0 * (numbers - shapes.experts_active * (2 * shapes.expert_width + shapes.hidden) * tokens)
 
 
 def _returning_a_token(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:

@@ -67,13 +67,13 @@ def steady(
         other: what the libraries take.
     """
     here = shapes.total - trained.elsewhere
-    exact = here if batch.compute == 4 else min(here, trained.exact)
+    exact = here if batch.compute == 4 and not batch.widened else min(here, trained.exact)
     quantised = min(trained.quantised, shapes.linear_numbers)
     rest = max(0, here - max(exact, 0) - quantised) if exact < here else 0
-    matrices = (shapes.linear_numbers + shapes.experts - quantised) * exact / max(1, shapes.total)
+    matrices = (shapes.linear_numbers - quantised) * exact / max(1, shapes.total)  # experts are never cast
     is_cast = batch.compute == 2
     ends = shapes.head or shapes.embedding
-    gradients = 4.0 * trained.gradients
+    gradients = 4.0 * (max(trained.gradients, trained.gathered) if accumulates else trained.gradients)
     return Steady(
         weights=4.0 * (exact - quantised * (exact == here)) + NF4_BYTES * quantised + 2.0 * rest,
         adapter=4.0 * trained.adapter,

@@ -80,7 +80,7 @@ def _reach(shapes: Shapes, longest: int) -> float:
 
 def _active_experts(shapes: Shapes) -> float:
     """Numbers of the experts that one token goes through."""
-    return 3.0 * shapes.hidden * shapes.expert_width * shapes.experts_active * shapes.layers
+    return 3.0 * shapes.hidden * shapes.expert_width * shapes.experts_active * shapes.expert_layers
 
 
 def _unpacked(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from studio.engine.experts import sum_again
+from studio.engine.prepared import Base
 from studio.engine.tracker import Tracker
 from studio.methods import METHODS
+from studio.models.arithmetic import EXPERTS_BY_NAME
 from studio.models.facts import read_facts
 from tests.engine.test_fused import adapted, outcome
 from tests.helpers.toy_models import make_toy
@@ -40,6 +42,28 @@ def test_the_same_bits_in_less_memory(family: str, bf16: bool, tmp_path: Path) -
         assert torch.equal(gradient, their_gradients[name]), name
     summed = 3 * EXPERTS * HIDDEN * WIDE * (2 if bf16 else 4)
     assert peak <= their_peak - (LAYERS - 2) * summed  # the last layer's are there all the same, going up and down
+
+
+@pytest.mark.parametrize("family", ["mixtral", "qwen2_moe", "deepseek_v3", "granitemoeshared", "lfm2_moe"])
+def test_all_linear_adapters_are_what_the_planner_counts(family: str, tmp_path: Path) -> None:
+    """Experts in every kind; what lies beside them where peft lets it be named, routers where it names them."""
+    facts = read_facts(make_toy(tmp_path / family, family))
+    draft = spec("method.rank=4")
+    base = Base(facts.folder, "toy", torch.device("cpu"), precision="fp32", seed=0, activation_checkpointing=False)
+    model = METHODS.get("lora").prepare(base, draft.method).model
+    added = {name: parameter for name, parameter in model.named_parameters() if "lora_" in name}
+    assert sum(parameter.numel() for parameter in added.values()) == METHODS.get("lora").estimate(
+        draft.method, facts.shapes
+    ).adapter
+    assert sum(".experts." in name for name in added) == 4 * facts.shapes.expert_layers
+
+
+def test_who_names_experts_is_as_peft_has_it() -> None:
+    from peft.utils.transformers_weight_conversion import _MODEL_TO_CONVERSION_PATTERN, _MOE_TARGET_MODULE_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    theirs = {kind for kind, like in _MODEL_TO_CONVERSION_PATTERN.items() if like in _MOE_TARGET_MODULE_MAPPING}
+    assert set(EXPERTS_BY_NAME) == theirs & set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
 
 def test_an_adapter_that_is_off_is_left_off(tmp_path: Path) -> None:

@@ -39,7 +39,11 @@ def test_a_trace_takes_what_the_step_takes(family: str, method: str, tmp_path: P
     assert sum(traced.values()) == pytest.approx(sum(measured.values()), rel=0.02)
 
 
-@pytest.mark.parametrize("family", ["gpt2", "gemma2", "phi3", "mistral", "mixtral", "qwen2", "qwen3_moe"])
+_DENSE = ("gpt2", "gemma2", "phi3", "mistral", "qwen2")
+_MIXED = ("mixtral", "qwen3_moe", "qwen2_moe", "deepseek_v2", "deepseek_v3", "granitemoeshared", "olmoe")
+
+
+@pytest.mark.parametrize("family", [*_DENSE, *_MIXED])
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_every_family_is_calculated_as_it_is(family: str, method: str, tmp_path: Path) -> None:
     """Experts, capped or dropped attention, fused matrices, tied embeddings: all counted."""
@@ -75,6 +79,19 @@ def test_experts_beside_adapters_are_calculated(
     batch = fullest_batch(draft, trained, None)
     calculated = sum(calculated_memory(draft, facts.shapes, CPU, batch)[1].values())
     assert 0.94 <= calculated / _taken(Probe(draft, facts, batch.tokens, batch.longest)) <= 1.06
+
+
+@pytest.mark.parametrize("family", ["qwen3_moe", "deepseek_v3"])
+@pytest.mark.parametrize("setting", ["train.precision=fp32", "train.activation_checkpointing=true"])
+def test_trained_experts_are_calculated(family: str, setting: str, tmp_path: Path) -> None:
+    """In fp32 whatever the rest computes in, with gradients of all experts of a layer at once."""
+    many = {"qwen3_moe": "num_experts", "deepseek_v3": "n_routed_experts"}[family]
+    sizes: dict[str, Any] = {"hidden_size": 256, "moe_intermediate_size": 96, many: 16, "num_experts_per_tok": 4}
+    facts = read_facts(make_toy(tmp_path / family, family, num_hidden_layers=3, **sizes))
+    draft = spec("method.key=freeze", setting, "train.batch_size=2", "train.max_length=256")
+    batch = fullest_batch(draft, METHODS.get("freeze").estimate(draft.method, facts.shapes), None)
+    calculated = sum(calculated_memory(draft, facts.shapes, CPU, batch)[1].values())
+    assert 0.95 <= calculated / _taken(Probe(draft, facts, batch.tokens, batch.longest)) <= 1.05
 
 
 @pytest.mark.parametrize("setting", ["method.dora=true", "method.dropout=0.1"])

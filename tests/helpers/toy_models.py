@@ -19,6 +19,27 @@ _SMALL: dict[str, Any] = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 512,
 }
+_MIXED: dict[str, Any] = {**_SMALL, "num_experts_per_tok": 2}
+# A dense layer first, then experts and a part that every token goes through.
+_AFTER_DENSE: dict[str, Any] = {
+    **_MIXED,
+    "num_hidden_layers": 3,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 4,
+    "n_shared_experts": 2,
+    "moe_intermediate_size": 32,
+    "first_k_dense_replace": 1,
+    "n_group": 1,
+    "topk_group": 1,
+}
+_LATENT: dict[str, Any] = {
+    **_AFTER_DENSE,
+    "q_lora_rank": 48,
+    "kv_lora_rank": 32,
+    "qk_rope_head_dim": 16,
+    "qk_nope_head_dim": 16,
+    "v_head_dim": 24,
+}
 _GPT2: dict[str, Any] = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512, "n_ctx": 512}
 
 # family -> (transformers' config class, its settings, kind of tokenizer that its converter reads)
@@ -41,6 +62,74 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
             "num_experts_per_tok": 2,
             "moe_intermediate_size": 64,
             "norm_topk_prob": True,  # as in all published models; llama.cpp knows no other way
+        },
+        "bpe",
+    ),
+    "qwen2_moe": (
+        "Qwen2MoeConfig",
+        {**_MIXED, "num_experts": 4, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 96},
+        "bpe",
+    ),
+    "qwen3_next": (
+        "Qwen3NextConfig",
+        {
+            **_MIXED,
+            "num_hidden_layers": 4,
+            "head_dim": 16,
+            "num_experts": 4,
+            "moe_intermediate_size": 32,
+            "shared_expert_intermediate_size": 96,
+            "linear_key_head_dim": 16,
+            "linear_value_head_dim": 16,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+        },
+        "bpe",
+    ),
+    "deepseek_v2": ("DeepseekV2Config", _LATENT, "bpe"),
+    # Published configs say how experts are scored; llama.cpp takes another way where none is said.
+    "deepseek_v3": ("DeepseekV3Config", {**_LATENT, "scoring_func": "sigmoid"}, "bpe"),
+    "dots1": ("Dots1Config", {**_AFTER_DENSE, "scoring_func": "sigmoid"}, "bpe"),
+    "glm4_moe": ("Glm4MoeConfig", {**_AFTER_DENSE, "head_dim": 16}, "bpe"),
+    "ernie4_5_moe": (
+        "Ernie4_5_MoeConfig",
+        {
+            **_SMALL,
+            "num_hidden_layers": 3,
+            "moe_num_experts": 4,
+            "moe_k": 2,
+            "moe_intermediate_size": 32,
+            "moe_layer_start_index": 1,
+        },
+        "spm",
+    ),
+    "olmoe": ("OlmoeConfig", {**_MIXED, "num_key_value_heads": 4, "num_experts": 4}, "bpe"),
+    "granitemoe": ("GraniteMoeConfig", {**_MIXED, "num_local_experts": 4}, "bpe"),
+    "granitemoeshared": (
+        "GraniteMoeSharedConfig",
+        {**_MIXED, "num_local_experts": 4, "shared_intermediate_size": 96},
+        "bpe",
+    ),
+    "lfm2_moe": (
+        "Lfm2MoeConfig",
+        {
+            **_MIXED,
+            "num_hidden_layers": 3,
+            "num_experts": 4,
+            "moe_intermediate_size": 32,
+            "num_dense_layers": 1,
+            "layer_types": ["conv", "full_attention", "full_attention"],
+        },
+        "bpe",
+    ),
+    "gpt_oss": (
+        "GptOssConfig",
+        {
+            **_MIXED,
+            "head_dim": 16,
+            "num_local_experts": 4,
+            "sliding_window": 64,
+            "rope_parameters": {"rope_theta": 1e4, "rope_type": "default"},
         },
         "bpe",
     ),
