@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from studio.engine.adapters import attach, load_frozen, low_rank_config, take_up
+from studio.engine.experts import has_experts
 from studio.engine.prepared import Base, Prepared
 from studio.errors import UserError
-from studio.methods._lora import LowRankParams
+from studio.methods._lora import OF_EXPERTS, LowRankParams
+from studio.models.arithmetic import EXPERTS_BY_NAME
 
 CALIBRATION_ROWS = 64
 CALIBRATION_TOKENS = 512
@@ -31,6 +35,8 @@ def prepare_eva(base: Base, params: LowRankParams, *, redistribution: float) -> 
         known.inference_mode = False
         return attach(model, base, known)
     config = low_rank_config(base, params, "eva")
+    if config.target_modules == "all-linear" and has_experts(model):
+        config.target_modules = _linear_names(model)  # experts have no inputs of one layer to look at
     config.eva_config = EvaConfig(rho=redistribution, use_label_mask=False)
     torch.manual_seed(base.seed)
     try:
@@ -38,7 +44,12 @@ def prepare_eva(base: Base, params: LowRankParams, *, redistribution: float) -> 
     except ValueError as error:
         raise UserError(f"The adapter does not fit this model: {error}", "Name layers that it has.") from error
     initialize_lora_eva_weights(
-        adapted, dataloader=_batches(base), gather_distributed_inputs=False, show_progress_bar=False
+        adapted,
+        dataloader=_batches(base),
+        prepare_model_inputs_fn=lambda inputs, _: inputs["attention_mask"].flatten().bool(),
+        prepare_layer_inputs_fn=lambda given, shown, _: given[0].reshape(-1, given[0].shape[-1])[shown],
+        gather_distributed_inputs=False,
+        show_progress_bar=False,
     )
     adapted.peft_config["default"].init_lora_weights = True  # whoever loads it has the weights, and no rows
     adapted.peft_config["default"].eva_config = None
@@ -63,13 +74,14 @@ def prepare_corda(base: Base, params: LowRankParams, *, keeps_knowledge: bool) -
     model = load_frozen(base)
     config = low_rank_config(base, params, "corda")
     if config.target_modules == "all-linear":
-        config.target_modules = _linear_names(model)
+        config.target_modules = _linear_names(model, least=params.rank)
     config.corda_config = CordaConfig(corda_method="kpm" if keeps_knowledge else "ipm")
     rows = _own_text(model, base) if keeps_knowledge else _rows(base)
 
     def run() -> None:
-        for row in rows:
-            model(input_ids=torch.tensor([row], device=base.device), use_cache=False)
+        with _flat_inputs(model):
+            for row in rows:
+                model(input_ids=torch.tensor([row], device=base.device), use_cache=False)
 
     preprocess_corda(model, config, run_model=run)
     prepared = attach(model, base, config, changes_base=True)
@@ -119,11 +131,37 @@ def _batches(base: Base) -> list[dict[str, torch.Tensor]]:
     return batches
 
 
-def _linear_names(model: Any) -> list[str]:
-    """Last parts of the names of all linear layers but the head, which is what "all-linear" means."""
+def _linear_names(model: Any, *, least: int = 1) -> list[str]:
+    """Last parts of the names of all linear layers but the head and those that peft would take for experts.
+
+    Args:
+        least: directions that they must have.
+    """
     head = model.get_output_embeddings()
-    linears = (name for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head)
-    return sorted({name.rpartition(".")[2] for name in linears})
+    found = ((name, m) for name, m in model.named_modules() if type(m) is torch.nn.Linear and m is not head)
+    linears = {name.rpartition(".")[2]: m for name, m in found}
+    taken = OF_EXPERTS if model.config.model_type in EXPERTS_BY_NAME else ()
+    return sorted(name for name, m in linears.items() if name not in taken and min(m.weight.shape) >= least)
+
+
+@contextlib.contextmanager
+def _flat_inputs(model: Any) -> Iterator[None]:
+    """Inside, linear layers are given (tokens, width), whatever shape their inputs have: the library counts on it."""
+
+    def flatten(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        shapes.append(given[0].shape[:-1])
+        return (given[0].reshape(-1, given[0].shape[-1]), *given[1:])
+
+    def unflatten(_: torch.nn.Module, __: Any, out: torch.Tensor) -> torch.Tensor:
+        return out.reshape(*shapes.pop(), -1)
+
+    shapes: list[torch.Size] = []
+    with contextlib.ExitStack() as hooks:
+        for module in model.modules():
+            if type(module) is torch.nn.Linear:
+                hooks.callback(module.register_forward_pre_hook(flatten).remove)
+                hooks.callback(module.register_forward_hook(unflatten).remove)
+        yield
 
 
 def _forget_directions(model: torch.nn.Module) -> None:

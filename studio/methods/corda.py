@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
-from studio.methods._lora import LowRankParams, estimate, problems, targeted
+from studio.methods._lora import LowRankParams, estimate, experts_problems, problems, targeted
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class CordaParams(LowRankParams):
     """LoRA's settings, and which directions."""
 
+    reaches_experts: ClassVar[bool] = False
     key: Literal["corda"] = "corda"
     mode: Literal["task", "knowledge"] = setting(
         "task",
@@ -30,6 +31,7 @@ class CordaParams(LowRankParams):
 
 def _problems(params: CordaParams, facts: ModelFacts | None) -> list[Problem]:
     found = problems(params, facts)
+    found += experts_problems(params, facts)
     if params.dora:
         found.append(Problem("method.dora", "DoRA does not go with CorDA.", "Turn dora off."))
     if facts and "quantization_config" in facts.config:

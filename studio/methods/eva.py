@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method
-from studio.methods._lora import LowRankParams, estimate, problems
+from studio.methods._lora import LowRankParams, estimate, experts_problems, problems
 from studio.models.facts import ModelFacts
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class EvaParams(LowRankParams):
     """LoRA's settings, and how far ranks may move between layers."""
 
+    reaches_experts: ClassVar[bool] = False
     key: Literal["eva"] = "eva"
     redistribution: float = setting(
         2.0,
@@ -29,6 +30,7 @@ class EvaParams(LowRankParams):
 
 def _problems(params: EvaParams, facts: ModelFacts | None) -> list[Problem]:
     found = problems(params, facts)
+    found += experts_problems(params, facts)
     if params.dora:
         found.append(Problem("method.dora", "DoRA does not go with EVA.", "Turn dora off."))
     return found
