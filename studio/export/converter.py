@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -87,9 +88,18 @@ def make_converter(description: Path, source: TensorSource, *, kind: str, name: 
             "Export a merged model (--to merged) instead.",
         ) from error
     own = {"_source": source, "base_name": base_name, "model_arch": model_class.model_arch}
+    if getattr(model_class, "supports_mtp_export", False) and not _foresees(source, hparams):
+        own["no_mtp"] = True
     streaming = type(f"Streaming{model_class.__name__}", (_Streaming, model_class), own)
     ftype = getattr(base.gguf.LlamaFileType, DIRECT[kind])
     return streaming(description, ftype, Path("unused"), hparams=hparams, model_name=name)
+
+
+def _foresees(source: TensorSource, hparams: dict[str, Any]) -> bool:
+    """Whether the layers that foresee further tokens are there: who was trained whole has them in the config alone."""
+    layers = hparams.get("text_config", hparams).get("num_hidden_layers", 0)
+    places = (re.search(r"(^|\.)(mtp)\.|\.layers\.(\d+)\.", name) for name in source.headers)
+    return any(place and (place[2] or int(place[3]) >= layers) for place in places)
 
 
 class _Streaming:
@@ -100,7 +110,17 @@ class _Streaming:
     was_recognised = False
 
     def index_tensors(self, remote_hf_model_id: str | None = None) -> dict[str, Any]:
-        """Names to functions that make lazy tensors, as the converter's own method gives them for a folder."""
+        """What the architecture's own method makes of our tensors; some note there which layers there are."""
+        shared = importlib.import_module("conversion.base").ModelBase
+        theirs = shared.index_tensors
+        shared.index_tensors = lambda converter, remote_hf_model_id=None: converter.tensors_at_hand()
+        try:
+            return dict(super().index_tensors(remote_hf_model_id))  # type: ignore[misc]
+        finally:
+            shared.index_tensors = theirs
+
+    def tensors_at_hand(self) -> dict[str, Any]:
+        """Names to functions that make lazy tensors, as the converter's shared method gives them for a folder."""
         tensors: dict[str, Any] = {}
         for name, header in self._source.headers.items():
             item = self.filter_tensors((name, _lazy(self._source, name, header)))  # type: ignore[attr-defined]
