@@ -36,6 +36,7 @@ class Trained:
         exact: the base's numbers that are kept in fp32; the others are kept in 16 bits when training in bf16.
         quantised: the base's numbers that are kept in 4 bits.
         gradients: numbers that have a gradient at once.
+        gathered: the same where several micro-batches add up before anything learns, where that is more.
         state: numbers that have optimizer state on the device at once.
         parked, shelved: numbers whose optimizer state waits in RAM, and on the disk.
         ends: whether embeddings and the output matrix are among the trained weights.
@@ -78,6 +79,7 @@ class Trained:
     exact: int = 0
     quantised: int = 0
     gradients: int = 0
+    gathered: int = 0
     state: int = 0
     parked: int = 0
     shelved: int = 0

@@ -8,7 +8,7 @@ from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
 from studio.methods._layers import whole_weights_problems
-from studio.methods._streamed import CachedParams, GraphParams, ends_held, inputs_placements, layers_held
+from studio.methods._streamed import CachedParams, GraphParams, ends_held, inputs_placements
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 
@@ -80,12 +80,16 @@ _STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256,
 """Of residual and memories on the drive for each number, beside two for the weight."""
 _REST_BYTES = {"C": 2, "D": 2, "E": 2, "F": 1, "I": 0}
 """Of those, the residual."""
-_BUFFER_BYTES = 100_000_000
-"""Records and gradients on their way, at their most."""
+_TILE = 1 << 20
+"""Numbers of a record."""
+_RECORDS = 3
+"""Of them that are read, changed or written at once."""
+_BEHIND_BYTES = 35_000_000
+"""What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
-    widest, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
+    layer, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
     ends = ends_held(shapes)
     learning = _learning(params, shapes)
     clips, last = params.clipping == "exact", 2 * shapes.layer_sizes[-1] if shapes.layer_sizes else 0
@@ -93,11 +97,14 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     tiles = _tiles_read(params, shapes)
     passing = 4 * sum(shapes.layer_sizes) + tiles
     exact = passing - last + (tiles - 2 * (shapes.head or shapes.embedding) if tiles and clips else 0)
-    held = layers_held(shapes) + ends
+    held = layer + ends
+    piece = min(shapes.widest, layer)
+    records, waiting = _RECORDS * _TILE * (each - 2), 0 if params.clipping == "layer" else 4 * piece
     return Trained(
         weights=held,
         exact=ends,
-        gradients=min(held, widest + ends),
+        gradients=ends + (layer if params.clipping == "layer" else piece),
+        gathered=held,
         state=0,
         ends=ends > 0 and params.train_embeddings,
         layers=_learners(params, shapes),
@@ -111,7 +118,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         cacheable_state_bytes=int((each - 2) * learning) if params.learners == "all" else 0,
         cache_bytes=params.cache_bytes,
         graph_bytes=params.graph_bytes,
-        extra_bytes=min(_BUFFER_BYTES, int(6 * each * widest)),
+        extra_bytes=min(int(6 * each * layer), int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES),
         stored_bytes=int(2 * each * shapes.total) + spilt,
         read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + (each - 2) * learning) + 2 * spilt,
         written_bytes=int(each * learning) + spilt,

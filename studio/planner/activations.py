@@ -226,7 +226,7 @@ def _attention(shapes: Shapes, batch: MicroBatch) -> float:
     fused = batch.compute * (2 * queries + 2 * keys) + 4.0 * shapes.heads
     if any(linear.name in ("qkv_proj", "c_attn") for linear in shapes.linears):
         fused += batch.compute * (queries + keys)  # values are a part of the whole product, which stays for them
-    each = 14.0 if shapes.drops_attention else 8.0 if shapes.softcaps_attention else 0.0
+    each = 14.0 if shapes.drops_attention else 8.0 if shapes.writes_scores else 0.0
     return fused + batch.longest * shapes.heads * each
 
 

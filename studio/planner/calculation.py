@@ -219,6 +219,7 @@ def micro_batch(spec: RunSpec, trained: Trained, tokens: int, longest: int, *, w
         compute=compute,
         stream=4 if trained.ends or (trained.layer_inputs and not trained.adapter) else compute,
         checkpointed=train.activation_checkpointing or trained.recomputes,
+        widened=widens and spec.train.precision != "fp32",
         together=train.accumulation if trained.layer_inputs else 1,
     )
 

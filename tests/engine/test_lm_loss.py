@@ -51,6 +51,12 @@ def test_falls_back_to_padding_where_rows_leak(tmp_path: Path, monkeypatch: pyte
     attention.register()
 
 
+@pytest.mark.parametrize("family", ["deepseek_v3", "gpt_oss"])
+def test_unlike_widths_and_sinks_need_no_padding(family: str, tmp_path: Path) -> None:
+    model = load_base(make_toy(tmp_path / family, family), dtype="float32").eval()
+    assert LmLoss(model, lambda nll: nll).layout == "rows"
+
+
 def test_padded_layout_gives_the_same_loss(tmp_path: Path) -> None:
     model = load_base(make_toy(tmp_path / "llama", "llama"), dtype="float32").eval()
     loss = LmLoss(model, lambda nll: nll)

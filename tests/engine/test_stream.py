@@ -16,7 +16,7 @@ import torch
 from studio.engine import device
 from studio.engine.load import load_tuned
 from studio.engine.stream import create, prepare
-from studio.engine.stream.blocks import Blocks
+from studio.engine.stream.blocks import Blocks, are_products
 from studio.engine.stream.chance import Chance
 from studio.engine.stream.inputs import Inputs
 from studio.engine.stream.schemes import SCHEMES
@@ -189,6 +189,37 @@ def test_a_drive_that_runs_full_of_inputs_is_told(tmp_path: Path, monkeypatch: p
     assert losses(heard) + losses(train_here(made, resume=True)) == losses(
         train_here(make_run(tmp_path, method=_streamed(), name="straight", steps=6))
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "clipping", "accumulation"), [("llama", "layer", 1), ("qwen2", "layer", 2), ("gpt2", "exact", 2)]
+)
+def test_a_layer_learns_in_pieces_what_it_learns_whole(
+    family: str, clipping: str, accumulation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole is how runs of earlier versions lie on the drive; one begun so goes on so."""
+    settings = {"family": family, "steps": 6, "accumulation": accumulation, "eval_every": 3}
+    pieces = make_run(tmp_path, method=_streamed(clipping=clipping), name="pieces", **settings)
+    whole = make_run(tmp_path, method=_streamed(clipping=clipping), name="whole", **settings)
+    expected = losses(train_here(pieces))
+    heard: list[events.Event] = []
+
+    def poll() -> list[commands.Command]:
+        return [commands.Pause()] if len(losses(heard)) == 3 else []
+
+    monkeypatch.setattr(prepare, "are_products", lambda layer: False)
+    train(whole, heard.append, poll, resume=False)
+    monkeypatch.undo()
+    assert losses(heard) + losses(train_here(whole, resume=True)) == expected
+    assert_same_result(pieces, whole)
+    many, few = (read_layout(run.folder / "store").layers for run in (pieces, whole))
+    assert all(len(units) == 1 for units in few) and all(len(units) > 2 for units in many)
+
+
+def test_a_layer_whose_matrices_are_not_all_products_comes_whole() -> None:
+    plain = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+    assert are_products(plain)
+    assert not are_products(torch.nn.Sequential(plain, torch.nn.Embedding(4, 4)))
 
 
 @pytest.mark.parametrize("family", ["qwen2", "qwen3", "mistral", "gemma2", "gemma3", "phi3"])

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from studio.machine.resources import emulates_bf16
+from studio.methods import METHODS
+from studio.models.facts import read_facts
+from studio.planner.calculation import calculated_memory, fullest_batch
+from studio.planner.machine import Device
 from tests.bench import offload
+from tests.unit.planner.samples import spec
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +25,19 @@ def test_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path, monkeypa
     few, many = (offload.side(tmp_path, size, offload.streamed("E"), steps=2, precision="fp32") for size in sizes)
     layer = 2 * (2 * 512 * 512 + 2 * 256 * 512 + 3 * 512 * 1408)
     assert many["peak"] - few["peak"] <= 0.6 * 12 * layer
+
+
+@pytest.mark.parametrize("scheme", ["C", "E"])
+def test_memory_is_what_the_forecast_says(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never more than 5 % too little; at most 20 % too much, since a quick drive has less under way."""
+    monkeypatch.setitem(offload.SIZES, "wide", (4, 1024, 2816, 16, 8, 12000))
+    taken = offload.side(tmp_path, "wide", offload.streamed(scheme), steps=3, length=64)["peak"]
+    sets = ("method.key=ssd_offload", f"method.scheme={scheme}", "train.max_length=64", "train.batch_size=1")
+    draft, shapes = spec(*sets, "train.accumulation=1"), read_facts(tmp_path / "wide").shapes
+    trained = METHODS.get("ssd_offload").estimate(draft.method, shapes)
+    batch = fullest_batch(draft, trained, None, widens=emulates_bf16())
+    said = sum(calculated_memory(draft, shapes, Device("cpu", "cpu", 1, 1), batch)[1].values())
+    assert 0.95 * taken <= said <= 1.2 * taken
 
 
 def test_bytes_are_those_of_the_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

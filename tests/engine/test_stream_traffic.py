@@ -23,6 +23,19 @@ def file(tmp_path: Path) -> DriveFile:
     return DriveFile(tmp_path / "unit.bin")
 
 
+def test_a_new_size_takes_the_place_of_buffers_that_wait() -> None:
+    """In use they stay, of the same size they are used again."""
+    pool = BufferPool(pinned=False)
+    kept, *free = [pool.take(4 * PAGE) for _ in range(3)]
+    for buffer in free:
+        pool.give(buffer)
+    assert pool.take(4 * PAGE) in free and pool.held_bytes == 12 * PAGE
+    pool.take(8 * PAGE)
+    assert pool.held_bytes == 16 * PAGE
+    pool.give(kept)
+    assert pool.take(4 * PAGE) is kept
+
+
 def test_what_is_written_is_read_back_and_told(file: DriveFile) -> None:
     traffic, pool, heard = Traffic(), BufferPool(pinned=False), list[tuple[str, int]]()
     begun = time.perf_counter()

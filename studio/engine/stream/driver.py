@@ -232,7 +232,7 @@ class StreamDriver(Driver):
         self._gathered[unit] = {name: g.clone() for name, g in gradients.items()} if keep else gradients
         del gradients
         if not self._clip.by_layer or len(self._gathered) == len(self.parts.blocks.units[at]):
-            norm = _total([self._norms[name] for own in self._gathered.values() for name in own])
+            norm = _total([self._norms[name] for own in sorted(self._gathered) for name in self._gathered[own]])
             self._learn_gathered(at, self._clip.of_unit(float(norm)))
 
     def _learn_gathered(self, at: int, scale: float) -> None:

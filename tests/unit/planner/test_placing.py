@@ -157,7 +157,7 @@ def test_inputs_of_all_micro_batches_are_counted_where_they_wait() -> None:
 
 
 def test_sixteen_bits_that_would_be_emulated_are_calculated_as_widened() -> None:
-    """Memory and pace of fp32, with the drive's bytes of bf16; a method that does not widen is left as it is."""
+    """The pace of fp32 on weights of 16 bits, which also pass so; a method that does not widen is left as it is."""
     known = facts(LLAMA_3B)
     speeds = Speeds({"cpu bf16": 1e9, "cpu fp32": 1e11}, {}, 1e10, 1e12, 1e12, 1e12)
 
@@ -169,7 +169,8 @@ def test_sixteen_bits_that_would_be_emulated_are_calculated_as_widened() -> None
 
     native, wide = (said("ssd_offload", emulates=emulates) for emulates in (False, True))
     exact = said("ssd_offload", "train.precision=fp32", emulates=True)
-    assert wide.memory == exact.memory and wide.step_seconds == exact.step_seconds
+    assert wide.memory == exact.memory | {"weights": exact.memory["weights"] // 2}
+    assert wide.step_seconds == exact.step_seconds
     assert (wide.read_bytes, wide.written_bytes) == (native.read_bytes, native.written_bytes)
     assert said("lora", emulates=True) == said("lora", emulates=False)
 
