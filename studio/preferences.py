@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from studio.declare import Settings, setting
+from studio.machine.other_drives import VARIABLE
 from studio.paths import config_dir, write_text
 
 VERSION = 1
@@ -21,7 +22,7 @@ VERSION = 1
 # Section title -> fields, in the order in which a form shows them.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Appearance": ("theme", "text_size", "reduce_motion"),
-    "Projects": ("projects_folder", "on_close", "notify_when_done"),
+    "Projects": ("projects_folder", "stream_folders", "on_close", "notify_when_done"),
     "Models": ("model_folders", "hub_cache", "hub_endpoint", "offline"),
 }
 
@@ -40,6 +41,12 @@ class Preferences(Settings):
     )
     projects_folder: str = setting(
         "", title="New projects", help="The folder new projects are made in; empty takes Tunesmith in your home folder."
+    )
+    stream_folders: list[str] = setting(
+        [],
+        title="Further drives for streaming",
+        help="Folders on other SSDs inside this computer, equally quick ones. What SSD offload trains is shared out"
+        " between them and the project's own drive, so that their speeds add up; a run needs all of them to the end.",
     )
     on_close: Literal["ask", "keep", "stop"] = setting(
         "ask",
@@ -100,6 +107,7 @@ def apply_to_environment(preferences: Preferences) -> None:
         "HF_ENDPOINT": preferences.hub_endpoint.strip().rstrip("/"),
         "HF_HUB_CACHE": str(Path(preferences.hub_cache).expanduser()) if preferences.hub_cache.strip() else "",
         "TUNESMITH_OFFLINE": "1" if preferences.offline else "",
+        VARIABLE: os.pathsep.join(preferences.stream_folders),
     }
     for name, value in wanted.items():
         if name in _STARTED_WITH:

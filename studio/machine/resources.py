@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from studio.machine.other_drives import other_drives
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -41,6 +43,7 @@ class Resources:
     Attributes:
         ram_free: what a program can take without swapping.
         emulates_bf16: whether the processor has no 16-bit arithmetic.
+        stream_drives: that a streamed run would be shared out between.
     """
 
     gpus: tuple[Gpu, ...]
@@ -51,6 +54,7 @@ class Resources:
     cpu_name: str
     cpu_cores: int
     emulates_bf16: bool = False
+    stream_drives: int = 1
 
 
 def read_resources(folder: Path) -> Resources:
@@ -65,6 +69,7 @@ def read_resources(folder: Path) -> Resources:
         cpu_name=_cpu_name(),
         cpu_cores=_cores(),
         emulates_bf16=emulates_bf16(),
+        stream_drives=1 + len(other_drives(folder)),
     )
 
 

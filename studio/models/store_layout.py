@@ -61,12 +61,14 @@ class Unit:
         tensors: its matrices.
         numbers: all of them with the gaps between, a whole number of pages in 16 bits.
         tile: numbers of a full tile, where a unit has its own (whole rows of an embedding); 0 takes the layout's.
+        folder: of its file where that lies on another drive; "" is the store's own.
     """
 
     name: str
     tensors: tuple[StoredTensor, ...]
     numbers: int
     tile: int = 0
+    folder: str = ""
 
     @property
     def weight_bytes(self) -> int:
@@ -197,4 +199,4 @@ def read_layout(folder: Path) -> Layout:
 
 def _unit(values: dict[str, Any]) -> Unit:
     tensors = tuple(StoredTensor(t["name"], tuple(t["shape"]), t["start"]) for t in values["tensors"])
-    return Unit(values["name"], tensors, values["numbers"], values["tile"])
+    return Unit(values["name"], tensors, values["numbers"], values["tile"], values.get("folder", ""))

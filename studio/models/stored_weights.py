@@ -75,7 +75,7 @@ def write_pointer(weights: Path, folder: Path, slots: list[int], vectors: dict[s
 
 def unit_path(folder: Path, unit: Unit) -> Path:
     """The file of a unit."""
-    return folder / f"{unit.name}.bin"
+    return Path(unit.folder or folder) / f"{unit.name}.bin"
 
 
 def read_numbers(folder: Path, layout: Layout, at: int, slot: int, start: int, end: int) -> torch.Tensor:

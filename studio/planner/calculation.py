@@ -18,7 +18,7 @@ from studio.planner.lengths import RowLengths
 from studio.planner.machine import Device, Machine
 from studio.planner.moments import KINDS, Steady, fullest, steady, while_stepping
 from studio.planner.pace import drive_seconds, step_seconds
-from studio.planner.wear import bytes_of_a_step
+from studio.planner.wear import bytes_of_a_step, drives_of
 from studio.spec.run_spec import RunSpec
 
 CONTEXT_BYTES = 600_000_000  # CUDA's context, kernels and cuBLAS workspace
@@ -77,7 +77,7 @@ def calculate(
         read, written = read + passing, written + passing
     seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual, anew)
     if seconds is not None:  # reading and writing go on beside computing
-        seconds = max(seconds, drive_seconds(read, written, machine.speeds))
+        seconds = max(seconds, drive_seconds(read, written, machine.speeds) / drives_of(spec, machine.resources))
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
     return Calculation(
         trained=trained,

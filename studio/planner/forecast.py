@@ -14,7 +14,7 @@ from studio.planner.calculation import Calculation, calculate
 from studio.planner.lengths import RowLengths
 from studio.planner.machine import Device, Machine, chosen_device
 from studio.planner.verdict import Verdict, judge
-from studio.planner.wear import life_share, wear_problems
+from studio.planner.wear import drives_of, life_share, wear_problems
 from studio.planner.weights_on_disk import run_disk_bytes
 from studio.spec.run_spec import RunSpec
 
@@ -150,10 +150,12 @@ def told(spec: RunSpec, facts: ModelFacts, machine: Machine, found: Calculation,
     """Put a calculation into words."""
     problems: list[Problem] = METHODS.get(spec.method.key).problems(spec.method, facts)
     resources, disk = machine.resources, run_disk_bytes(spec, facts, found.trained)
+    drives = drives_of(spec, resources)
+    disk -= found.trained.stored_bytes - found.trained.stored_bytes // drives
     peak, limit = sum(found.memory.values()), device.limit_bytes if device else 0
     ram = peak if device is None or not device.is_card else found.ram_bytes
-    share = life_share(found.written_bytes, found.steps, resources.disk_total)
-    wear = wear_problems(spec, found.written_bytes, found.steps, resources.disk_total)
+    share = life_share(found.written_bytes / drives, found.steps, resources.disk_total)
+    wear = wear_problems(spec, found.written_bytes, found.steps, resources.disk_total, drives)
     verdict, reason = judge(spec, problems, wear, device, peak, ram, disk, resources)
     run_seconds = found.step_seconds * found.steps if found.step_seconds and found.steps else None
     return Forecast(

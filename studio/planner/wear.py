@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from studio.errors import Problem
-from studio.methods import Trained
+from studio.machine.resources import Resources
+from studio.methods import METHODS, Trained
 from studio.sizes import human_bytes, human_share
 from studio.spec.run_spec import RunSpec
 
@@ -47,13 +48,16 @@ def life_share(written_bytes: float, steps: int, capacity_bytes: int) -> float:
     return written_bytes * steps / (LIFE_FILLS * capacity_bytes) if capacity_bytes else 0.0
 
 
-def wear_problems(spec: RunSpec, written_bytes: float, steps: int, capacity_bytes: int) -> list[Problem]:
-    """A run that would use up more of the drive than is allowed."""
-    share = life_share(written_bytes, steps, capacity_bytes)
+def wear_problems(
+    spec: RunSpec, written_bytes: float, steps: int, capacity_bytes: int, drives: int = 1
+) -> list[Problem]:
+    """A run that would use up more of a drive than is allowed; `drives` share what it writes."""
+    share = life_share(written_bytes / drives, steps, capacity_bytes)
     if share <= spec.train.drive_wear:
         return []
+    to = f" to {drives} drives" if drives > 1 else ""
     message = (
-        f"This run writes {human_bytes(written_bytes * steps)}: {human_share(share)} of the life of a drive of "
+        f"This run writes {human_bytes(written_bytes * steps)}{to}: {human_share(share)} of the life of a drive of "
         f"{human_bytes(capacity_bytes)}, more than the {human_share(spec.train.drive_wear)} that is allowed."
     )
     hint = (
@@ -61,6 +65,11 @@ def wear_problems(spec: RunSpec, written_bytes: float, steps: int, capacity_byte
         "that writes less."
     )
     return [Problem("train.drive_wear", message, hint)]
+
+
+def drives_of(spec: RunSpec, resources: Resources) -> int:
+    """How many drives share what the run keeps and writes while it streams."""
+    return resources.stream_drives if METHODS.get(spec.method.key).is_streamed else 1
 
 
 def streaming_words(read_bytes: int, written_bytes: int, steps: int, share: float) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import UserError
+from studio.models.spread import parts_of, remove_parts
 from studio.paths import write_text
 from studio.project.folder import Project
-from studio.project.runs import Run
+from studio.project.runs import STORE, Run
 from studio.spec.run_spec import RunSpec
 
 _NOTES = "notes.txt"
@@ -57,7 +58,7 @@ def measure(run: Run) -> RunSizes:
     """How much of the disk a run takes. What vanishes meanwhile does not count."""
     steps = run.checkpoints()
     return RunSizes(
-        total=folder_bytes(run.folder),
+        total=folder_bytes(run.folder) + sum(map(folder_bytes, parts_of(run.folder / STORE))),
         checkpoints=folder_bytes(run.checkpoints_dir),
         num_checkpoints=len(steps),
         result=folder_bytes(run.result_dir),
@@ -91,6 +92,7 @@ def delete_run(run: Run) -> None:
         raise UserError(f"{run.folder} is no run.", "Nothing was deleted.")
     try:
         run.spec_path.unlink(missing_ok=True)
+        remove_parts(run.folder / STORE)
         shutil.rmtree(run.folder)
     except OSError as error:
         raise UserError(

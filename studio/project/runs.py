@@ -19,6 +19,8 @@ from studio.spec.file import dump, load_yaml, migrate, parse_spec
 from studio.spec.places import absolute
 from studio.spec.run_spec import RunSpec
 
+STORE = "store"
+"""In a run's folder: weights that stream, where they do."""
 _LOCK_SECONDS = 3.0  # somebody asking for the state holds the lock for an instant; a worker outlasts that
 
 

@@ -15,7 +15,7 @@ from studio.paths import write_text
 from studio.planner.forecast import forecast, placed
 from studio.planner.machine import this_machine
 from studio.planner.row_sample import read_lengths
-from studio.planner.wear import wear_problems
+from studio.planner.wear import drives_of, wear_problems
 from studio.project.folder import Project
 from studio.project.runs import Run
 from studio.spec.check import check, refuse, resolve
@@ -70,7 +70,8 @@ def _placed(spec: RunSpec, absolute: RunSpec, facts: ModelFacts, folder: Path, *
     if said.verdict not in ("fits", "tight") or said.written_bytes:
         rows = read_lengths(absolute, facts.folder)
         said, spec = forecast(spec, facts, machine, rows), placed(spec, facts, machine, rows)
-        refuse([] if may_wear else wear_problems(spec, said.written_bytes, said.steps, machine.resources.disk_total))
+        disk, drives = machine.resources.disk_total, drives_of(spec, machine.resources)
+        refuse([] if may_wear else wear_problems(spec, said.written_bytes, said.steps, disk, drives))
         return spec
     return placed(spec, facts, machine)
 

@@ -36,7 +36,7 @@ from studio.objectives import OBJECTIVES
 from studio.optimizers import OPTIMIZERS
 from studio.paths import write_text
 from studio.project.override import read_override
-from studio.project.runs import Run
+from studio.project.runs import STORE, Run
 from studio.protocol import commands, events
 from studio.spec.run_spec import RunSpec
 from studio.worker.lessons import Lessons
@@ -189,7 +189,7 @@ class _Session:
             activation_checkpointing=self.spec.train.activation_checkpointing,
             resume=self.checkpoint / "weights" if self.checkpoint else None,
             trainable=load_safetensors(exact) if exact and exact.is_file() else {},
-            workspace=self.run.folder / "store",
+            workspace=self.run.folder / STORE,
             is_sharded=self.is_sharded,
             progress=self._tell_shards,
             rows=lambda n: [data.train.row(at).ids.tolist() for at in range(min(n, len(data.train)))],

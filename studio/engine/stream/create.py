@@ -14,6 +14,7 @@ from studio.engine.stream.buffers import Buffer, BufferPool
 from studio.engine.stream.schemes import SCHEMES, Scheme
 from studio.errors import UserError
 from studio.machine.drive_file import REQUEST_BYTES, DriveFile, make_file
+from studio.models.spread import begin_parts, remove_parts
 from studio.models.store_layout import Layout, Unit
 from studio.models.stored_weights import unit_path
 from studio.sizes import human_bytes
@@ -49,15 +50,20 @@ def make_store(
     Raises:
         UserError: there is no room on the drive, or it fails.
     """
+    remove_parts(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    free = shutil.disk_usage(folder).free
-    if layout.total_bytes > free:
-        raise UserError(
-            f"Streaming this model takes {human_bytes(layout.total_bytes)} on the drive of {folder.parent},"
-            f" {human_bytes(free)} are free.",
-            "Free some space, move the project to another drive, or choose a method.scheme with less state.",
-        )
+    begin_parts(folder, layout)
+    for place in sorted({unit.folder for unit in layout.units}):
+        needed = sum(2 * layout.slot_bytes(unit) for unit in layout.units if unit.folder == place)
+        free = shutil.disk_usage(place or folder).free
+        if needed > free:
+            remove_parts(folder)
+            raise UserError(
+                f"Streaming this model takes {human_bytes(needed)} on the drive of {Path(place or folder).parent},"
+                f" {human_bytes(free)} are free.",
+                "Free some space, move the project to another drive, or choose a method.scheme with less state.",
+            )
     pool, scheme, seconds, is_direct = BufferPool(pinned=False), SCHEMES[layout.scheme](), 0.0, True
     done = 0
     for unit in layout.units:

@@ -31,10 +31,12 @@ from studio.engine.stream.turns import Kind, Turns
 from studio.engine.stream.vertical import Vertical
 from studio.engine.weightless import is_weightless
 from studio.errors import UserError
+from studio.machine.other_drives import check_drives, other_drives
 from studio.machine.resources import cache_room
 from studio.methods._streamed import HELD_NUMBERS
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
+from studio.models.spread import check_parts, spread
 from studio.models.store_layout import Layout, Unit, lay_out_layer, lay_out_unit, read_layout, row_tile
 from studio.models.stored_weights import open_stored, read_numbers, write_pointer
 
@@ -79,7 +81,9 @@ def prepare_streamed(
     folder = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-store-"))
     made = None
     if base.resume is None:
-        made = make_store(folder, _lay_out(model, layers, matrices, scheme, base.folder), load, base.progress)
+        check_drives()
+        layout = spread(_lay_out(model, layers, matrices, scheme, base.folder), other_drives(folder))
+        made = make_store(folder, layout, load, base.progress)
     store = _open(folder, base, scheme, cache_bytes)
     parts = _take_apart(model, layers, store, vectors, load, base, trains_ends)
     torch.manual_seed(base.seed)
@@ -185,6 +189,7 @@ def _open(folder: Path, base: Base, scheme: str, cache_bytes: int | None) -> Sto
     layout = read_layout(folder)
     if layout.model != fingerprint(base.folder) or layout.scheme != scheme:
         raise UserError("The streamed weights of this run belong to another model or scheme.", "Start a new run.")
+    check_parts(folder, layout)
     slots = [0] * len(layout.units)
     if base.resume is not None:
         slots = open_stored(base.resume).slots

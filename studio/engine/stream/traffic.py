@@ -13,6 +13,7 @@ from studio.machine.drive_file import REQUEST_BYTES, DriveFile
 
 _READERS = 4
 _WRITERS = 2
+"""Threads for each drive."""
 _BEHIND_BYTES = 16 << 20
 """Writes under way at most: more would only be memory."""
 
@@ -42,16 +43,19 @@ Watch = Callable[[str, float, int], None]
 class Traffic:
     """All reading and writing of a store.
 
+    Args:
+        drives: that it lies on.
+
     Attributes:
         counts: since the beginning.
         watch: told of each read, write and wait, for a picture of a step; nobody listens at first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drives: int = 1) -> None:
         self.counts = Counts()
         self.watch: Watch = _unwatched
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read-ahead")
-        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write-behind")
+        self._readers = ThreadPoolExecutor(_READERS * drives, thread_name_prefix="read-ahead")
+        self._writers = ThreadPoolExecutor(_WRITERS * drives, thread_name_prefix="write-behind")
         self._behind: deque[tuple[int, Future[None], Callable[[], None]]] = deque()
 
     def read(self, file: DriveFile, buffer: Buffer, places: list[tuple[int, int, int]]) -> Reading:

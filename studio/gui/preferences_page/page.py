@@ -18,6 +18,7 @@ from studio.gui.page import Command, PageWidget
 from studio.gui.preferences_page.folders import FolderEditor, FolderListEditor
 from studio.gui.preferences_page.index import IndexLink
 from studio.gui.preferences_page.token import TokenRow
+from studio.machine.other_drives import VARIABLE
 from studio.models import hub_place
 from studio.preferences import SECTIONS, Preferences, is_from_environment, preferences_path, projects_folder
 from studio.spec.fields import FieldFacts, describe
@@ -27,8 +28,14 @@ _EDITORS: dict[str, Callable[[FieldFacts], Editor]] = {
     "projects_folder": lambda facts: FolderEditor(facts, usual=projects_folder(Preferences())),
     "hub_cache": lambda facts: FolderEditor(facts, usual=hub_place.cache_dir()),
     "model_folders": FolderListEditor,
+    "stream_folders": FolderListEditor,
 }
-_VARIABLES = {"hub_cache": "HF_HUB_CACHE", "hub_endpoint": "HF_ENDPOINT", "offline": "TUNESMITH_OFFLINE"}
+_VARIABLES = {
+    "stream_folders": VARIABLE,
+    "hub_cache": "HF_HUB_CACHE",
+    "hub_endpoint": "HF_ENDPOINT",
+    "offline": "TUNESMITH_OFFLINE",
+}
 _COLUMN_WIDTH = 760
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from studio.machine.bench import Speeds
+from studio.methods import METHODS
 from studio.planner.forecast import Forecast, forecast, placed
 from studio.planner.wear import life_share, streaming_words
 from tests.unit.planner.samples import LLAMA_3B, LLAMA_8B, facts, machine, spec
@@ -186,6 +187,23 @@ def test_a_run_that_wears_the_drive_asks_first() -> None:
     assert forecast(spec(*sets, "train.steps=10"), known, computer).verdict == "fits"
     allowed = forecast(spec(*sets, "train.steps=1000", "train.drive_wear=1"), known, computer)
     assert allowed.verdict == "fits" and allowed.drive_share == share
+
+
+def test_further_drives_share_place_wear_and_time() -> None:
+    """Of what trains streamed; another method's run lies on its own drive."""
+    known, computer = facts(LLAMA_8B), machine(24 * GB)
+    speeds = Speeds({"cpu bf16": 1e16, "cpu fp32": 1e16}, {}, 1e15, 1e9, 1e9, 1e9)
+    computer = replace(computer, speeds=speeds)
+    shared = replace(computer, resources=replace(computer.resources, stream_drives=2))
+    draft = spec("method.key=ssd_offload", "method.cache_gb=0", "train.steps=1000", "train.device=cpu")
+    one, two = forecast(draft, known, computer), forecast(draft, known, shared)
+    assert two.drive_share == pytest.approx(one.drive_share / 2) and two.written_bytes == one.written_bytes
+    assert "to 2 drives" in two.reason and "drives" not in one.reason
+    trained = METHODS.get("ssd_offload").estimate(draft.method, known.shapes)
+    assert one.disk_bytes - two.disk_bytes == pytest.approx(trained.stored_bytes / 2, abs=1)
+    assert one.step_seconds and two.step_seconds == pytest.approx(one.step_seconds / 2)
+    lora = spec("method.key=lora", "method.placement=drive")
+    assert forecast(lora, known, shared) == forecast(lora, known, computer)
 
 
 def test_what_streams_is_said_in_words() -> None:
