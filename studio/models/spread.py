@@ -44,7 +44,10 @@ def begin_parts(folder: Path, layout: Layout) -> None:
 def parts_of(folder: Path) -> list[Path]:
     """Folders on other drives that are there and belong to the store in `folder`."""
     path = folder / _LIST
-    listed = [Path(part) for part in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+    try:
+        listed = [Path(part) for part in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []  # none, or damaged: each part still says whose it is
     return [part for part in listed if _owner(part) == folder.resolve()]
 
 
@@ -84,5 +87,7 @@ def _sign(part: Path, folder: Path) -> None:
 
 
 def _owner(part: Path) -> Path | None:
-    path = part / _OWNER
-    return Path(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        return Path((part / _OWNER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -83,6 +83,8 @@ def test_a_drive_that_was_taken_out_is_named(other: Path, tmp_path: Path) -> Non
     with pytest.raises(UserError, match=f"lies in {part}, which is not there"):
         train_here(run, resume=True)
     aside.rename(part)
+    (run.folder / "store" / "drives.json").write_bytes(b"\xff[1,")
+    assert run_keeping.measure(run).total > 0
     assert losses(train_here(run, resume=True))
 
 

@@ -145,7 +145,8 @@ class StreamDriver(Driver):
             kept = torch.bfloat16 if len(rows) == 1 and not self._is_exact(loop) else torch.float32
             units = [*chain(*self.parts.blocks.units), *(end.at for end in self.parts.tiled)]
             self._spill = Spill(self.store, units, kept)
-        self._norms.clear()
+        for left in (self._norms, self._sums, self._gathered):  # by a step that failed
+            left.clear()
         lowest = 0 if self.parts.trains_ends else min(self._turns.active)
         under_way = self._vertical.climb(loop, rows, self._turns.active, lowest)
         loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained

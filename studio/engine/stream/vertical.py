@@ -107,7 +107,7 @@ class Vertical:
                     self._inputs.put(at, hidden)
                 under_way.chances[at] = []
                 for number in range(len(rows)):
-                    self._is_last(number, rows, at)
+                    self._use_up(number, rows, at)
                     under_way.chances[at].append(Chance(self._device))
                     hidden[number] = self._run(loop, under_way, at, number, hidden[number])
         under_way.outs = hidden
@@ -124,7 +124,7 @@ class Vertical:
         outs = []
         with self._blocks.outlived() as graph:
             for number, leaf in enumerate(given):
-                self._is_last(number, given, at)
+                self._use_up(number, given, at)
                 outs.append(self._run(loop, under_way, at, number, leaf))
         under_way.graphs[at] = list(zip(given, outs, strict=True))
         self._graphs[at] = self._size(graph, given)
@@ -242,7 +242,7 @@ class Vertical:
         """A layer, in the width that the loop's arithmetic wants."""
         self._blocks.bind(at, then=then, train=train, wide=_is_wide(loop))
 
-    def _is_last(self, number: int, rows: list[Any], at: int) -> None:
+    def _use_up(self, number: int, rows: list[Any], at: int) -> None:
         """On the way up the last micro-batch uses each matrix up, but for those of the layer that is first down."""
         if number == len(rows) - 1 and at < len(self._blocks) - 1:
             self._blocks.last_use()
