@@ -49,16 +49,12 @@ def rows_attention(
         row_lengths: tokens of each row, in order; they add up to `tokens`.
         sliding_window: how many tokens back one may look, or None for all.
         softcap: cap on attention scores (Gemma 2).
+        s_aux: (heads,) score of a sink that takes weight and gives nothing (GPT-OSS).
 
     Returns:
         (1, tokens, heads, head size), and no attention weights.
-
-    Raises:
-        NotImplementedError: attention sinks (`s_aux`), which this cannot do.
     """
-    if s_aux is not None:
-        raise NotImplementedError("attention sinks")
-    how = _How(dropout, scaling or query.shape[-1] ** -0.5, sliding_window, softcap or 0.0)
+    how = _How(dropout, scaling or query.shape[-1] ** -0.5, sliding_window, softcap or 0.0, s_aux)
     lengths = row_lengths or (query.shape[2],)
     share = getattr(module, GROUP_SHARE, 0.0) if module.training else 0.0
     if share:
@@ -116,13 +112,17 @@ class _How:
     scaling: float
     window: int | None
     softcap: float
+    sinks: torch.Tensor | None
 
 
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: _How) -> torch.Tensor:
     length = query.shape[2]
     is_windowed = how.window is not None and length > how.window
-    if how.softcap:
-        return _capped(query, key, value, how)
+    if how.softcap or how.sinks is not None:
+        return _written_out(query, key, value, how)
+    width = value.shape[-1]
+    if width < query.shape[-1]:  # latent attention: with unlike widths torch writes all scores out
+        value = nn.functional.pad(value, (0, query.shape[-1] - width))
     return scaled_dot_product_attention(
         query,
         key,
@@ -132,17 +132,21 @@ def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: _H
         is_causal=not is_windowed,
         scale=how.scaling,
         enable_gqa=query.shape[1] != key.shape[1],
-    )
+    )[..., :width]
 
 
-def _capped(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: _How) -> torch.Tensor:
-    """Scores written out, because torch's fused kernels cannot cap them."""
+def _written_out(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, how: _How) -> torch.Tensor:
+    """With all scores, because torch's fused kernels can neither cap them nor let a sink take part."""
     repeats = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
     scores = query @ key.transpose(2, 3) * how.scaling
-    scores = how.softcap * torch.tanh(scores / how.softcap)
+    if how.softcap:
+        scores = how.softcap * torch.tanh(scores / how.softcap)
     scores = scores.masked_fill(~_band(query.shape[2], how.window, query.device), torch.finfo(scores.dtype).min)
-    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
+    if how.sinks is not None:
+        sinks = how.sinks.to(scores.dtype).view(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+        scores = torch.cat([scores, sinks], -1)
+    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)[..., : key.shape[2]]
     return torch.dropout(weights, how.dropout, train=how.dropout > 0) @ value
 
 

@@ -96,9 +96,16 @@ def is_adapter(weights: Path) -> bool:
 
 
 def attention_kind(folder: Path) -> str:
-    """Torch's fused attention, except where scores are capped (Gemma 2), which it would silently leave out."""
-    text = read_facts(folder).config
-    return "eager" if text.get("attn_logit_softcapping") else "sdpa"
+    """Torch's fused attention, except where scores are capped (Gemma 2), which it would silently leave out, and where
+    the model's own code does not go with it (GPT-OSS).
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig  # heavy
+
+    if read_facts(folder).config.get("attn_logit_softcapping"):
+        return "eager"
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    return "sdpa" if getattr(kind, "_supports_sdpa", True) else "eager"
 
 
 def _nf4(dtype: Any) -> Any:

@@ -54,7 +54,7 @@ class Shapes:
         others: what is none of these (position tables, convolutions, routers).
         layer_sizes: numbers in each decoder layer, first to last.
         window: tokens back that the windowed layers look, 0 for none.
-        softcaps_attention: whether attention scores are capped, which no fused kernel can do.
+        writes_scores: whether attention scores are capped or share their weight with a sink: no fused kernel does that.
         softcaps_logits: whether logits are.
         drops_attention: whether attention drops weights while training, which the CPU's fused kernel cannot do.
         kind: "llama" for gated feed-forward with RMS norm, "gemma" where that norm is scaled in fp32, "gpt" for the
@@ -88,7 +88,7 @@ class Shapes:
     others: int = 0
     layer_sizes: tuple[int, ...] = ()
     window: int = 0
-    softcaps_attention: bool = False
+    writes_scores: bool = False
     softcaps_logits: bool = False
     drops_attention: bool = False
     kind: str = "llama"
@@ -173,6 +173,7 @@ def _layer_shapes(layers: Sequence[Tensors], text: Mapping[str, Any]) -> Shapes:
         dimensions |= _mixture(mixed, dimensions["hidden"], text)
     elif number(text, *_EXPERT_COUNTS):  # a dense layer of a mixture may have a width of its own
         dimensions["intermediate"] = _dense_width(layers[0], dimensions["hidden"]) or dimensions["intermediate"]
+    dimensions["writes_scores"] |= any(inner.endswith(".sinks") for layer in layers for inner in layer)
     norms = max((sum(_is_hidden_norm(inner) for inner in layer) for layer in layers), default=0)
     return Shapes(
         **dimensions,
@@ -281,7 +282,7 @@ def _dimensions(text: Mapping[str, Any]) -> dict[str, Any]:
         "vocabulary": number(text, "vocab_size"),
         "intermediate": wide,
         "window": window,
-        "softcaps_attention": bool(text.get("attn_logit_softcapping")),
+        "writes_scores": bool(text.get("attn_logit_softcapping")),
         "drops_attention": bool(text.get("attn_pdrop", text.get("attention_dropout"))),
         "softcaps_logits": bool(text.get("final_logit_softcapping")),
     }

@@ -113,3 +113,9 @@ def test_how_many_experts_a_token_goes_through(setting: str) -> None:
     tensors, config = deepseek()
     del config["num_experts_per_tok"]
     assert measure(tensors, {**config, setting: 3}).experts_active == 3
+
+
+def test_attention_with_a_sink_writes_its_scores() -> None:
+    tensors, config = deepseek()
+    assert not measure(tensors, config).writes_scores
+    assert measure({**tensors, "model.layers.1.self_attn.sinks": [HEADS]}, config).writes_scores
