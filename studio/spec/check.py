@@ -152,7 +152,17 @@ def _model(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -> lis
         return [Problem("model.source", "No model is named.", "Name a folder or a model on the Hub.")]
     if facts is not None and not facts.has_tokenizer:
         return [Problem("model.source", "The model has no tokenizer.", "Copy its tokenizer.json into the folder.")]
-    return []
+    return _stored_as(facts) if facts is not None else []
+
+
+def _stored_as(facts: ModelFacts) -> list[Problem]:
+    """Weights in a form that only running is possible with; bitsandbytes' 4 and 8 bits carry adapters."""
+    stored = facts.config.get("quantization_config")
+    kind = stored.get("quant_method", "") if isinstance(stored, dict) else ""
+    if kind in ("", "bitsandbytes"):
+        return []
+    message = f"This model's weights are stored as {kind}, which cannot be trained."
+    return [Problem("model.source", message, "Choose a 16-bit copy of it; on the Hub such often end in BF16.")]
 
 
 def _method(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -> list[Problem]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.errors import UserError
+from studio.models.facts import facts_of
 from studio.spec.check import check, resolve
 from studio.spec.file import load_spec, parse_spec, save_spec
 from studio.spec.run_spec import RunSpec
@@ -174,3 +175,13 @@ def test_any_assignment_is_a_spec_or_a_sentence(path: str, value: str) -> None:
             set_values(parse_spec(MINIMAL), [text])
         except UserError as error:
             assert str(error)
+
+
+@pytest.mark.parametrize(("kind", "is_said"), [("mxfp4", True), ("fp8", True), ("bitsandbytes", False)])
+def test_weights_that_can_only_be_run_are_refused(kind: str, is_said: bool) -> None:
+    """As gpt-oss and DeepSeek-V3 are published."""
+    config = {"quantization_config": {"quant_method": kind}}
+    facts = facts_of(Path("model"), config, {}, ["tokenizer.json"], {})
+    said = [problem for problem in check(parse_spec(MINIMAL), facts) if problem.path == "model.source"]
+    assert bool(said) == is_said
+    assert all(problem.is_fatal and kind in problem.message and "16-bit" in problem.hint for problem in said)
