@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -273,12 +273,14 @@ class StreamDriver(Driver):
     def _learn_spilt(self, scale: float) -> None:
         assert self._spill is not None
         self.parts.blocks.release()
-        for unit in chain(*(self.parts.blocks.units[at] for at in self._turns.active)):
-            reading = self.store.read_weights(unit)
+        units = [*chain(*(self.parts.blocks.units[at] for at in self._turns.active))]
+        ahead = [(self.store.read_weights(unit), self._spill.read(unit)) for unit in units[:1]]
+        for unit, later in zip_longest(units, units[1:]):
             self._learner.prefetch(unit)
-            spilt = self._spill.read(unit)
-            weights = self.store.wait(reading)
-            self._learner.learn(Lesson(unit, weights, spilt, self._groups, scale))
+            reading, spilt = ahead.pop()
+            if later is not None:
+                ahead.append((self.store.read_weights(later), self._spill.read(later)))
+            self._learner.learn(Lesson(unit, self.store.wait(reading), spilt, self._groups, scale))
             spilt.give()
 
     def _keep_tiles(self, end: TiledEnd) -> torch.Tensor:
