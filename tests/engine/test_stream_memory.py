@@ -45,6 +45,9 @@ def test_bytes_are_those_of_the_formula(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(offload, "LENGTH", 32)
     monkeypatch.setitem(offload.SIZES, "deep", (12, 512, 1408, 8, 4, 1000))
     found = offload.side(tmp_path, "deep", offload.streamed("D"), steps=3)
-    assert sum(offload.passed(found)) == pytest.approx(found["numbers"] * (6 + 2 * 6), rel=0.02)
+    moved = sum(offload.passed(found))
+    assert moved == pytest.approx(found["numbers"] * (6 + 2 * 6), rel=0.02)
+    several = offload.side(tmp_path, "deep", offload.streamed("D"), steps=3, accumulation=3)
+    assert sum(offload.passed(several)) == pytest.approx(moved, rel=0.003)
     if found["direct"]:
         assert found["system_written"] == pytest.approx(found["written"], rel=0.1)

@@ -180,6 +180,9 @@ class Blocks:
 
     def last_use(self) -> None:
         """From now on each matrix of the bound layer is needed once more: it goes as soon as the next one comes."""
+        assert self._at is not None
+        if self.comes_in_pieces(self._at):
+            self._leave()  # what was used last before this is needed once more as well
         self._is_last_use = True
 
     def release(self) -> None:
