@@ -114,5 +114,5 @@ def _assert_equal_merge(folder: Path, family: str, config: Any, **overrides: Any
 
 
 def _untouched(family: str, merged: MergedTensors) -> set[str]:
-    """Biases ride along in a merged module without changing."""
-    return {name for name in merged.merged_names if name.endswith(".bias") and name not in merged.changed}
+    """Biases ride along in a merged module without changing, and what corrects a router's choice."""
+    return {name for name in merged.merged_names if name.endswith("bias") and name not in merged.changed}
