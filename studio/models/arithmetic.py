@@ -45,6 +45,7 @@ class Shapes:
         experts: numbers in fused expert weights: no linear layers to the libraries, so never quantised.
         weighs_exactly: whether outcomes of experts are weighed in fp32, whatever the rest computes in.
         expert_count, expert_width, experts_active: experts of a layer, the width of one, how many a token goes through.
+        clamps_gates: whether experts clamp both halves before they join them (GPT-OSS), which leaves three more copies.
         expert_layers: layers that have experts.
         shared_width: of `intermediate`, what every token goes through beside its experts.
         experts_by_name: whether peft takes names of a feed-forward part ("gate_proj") for the experts' alone.
@@ -78,6 +79,7 @@ class Shapes:
     expert_count: int = 0
     expert_width: int = 0
     experts_active: int = 0
+    clamps_gates: bool = False
     expert_layers: int = 0
     shared_width: int = 0
     experts_by_name: bool = False
@@ -230,6 +232,7 @@ def _mixture(layer: Tensors, hidden: int, text: Mapping[str, Any]) -> dict[str, 
         "shared_width": shared,
         "intermediate": chosen * width + shared,
         "weighs_exactly": text.get("model_type") not in _ROUNDS_SHARES,
+        "clamps_gates": bool(text.get("swiglu_limit")),
         "experts_by_name": text.get("model_type") in EXPERTS_BY_NAME,
     }
 

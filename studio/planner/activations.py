@@ -256,6 +256,8 @@ def _experts(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained:
         each = (2.0 * shapes.hidden + shapes.expert_width) * batch.compute
     else:
         each = float(shapes.hidden * batch.compute)
+    if shapes.clamps_gates:
+        each += 3.0 * shapes.expert_width * (4 if is_trained else batch.compute)
     return shapes.experts_active * (each + _CHOICE_BYTES) + 4.0 * shapes.expert_count
 
 

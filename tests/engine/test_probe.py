@@ -40,7 +40,7 @@ def test_a_trace_takes_what_the_step_takes(family: str, method: str, tmp_path: P
 
 
 _DENSE = ("gpt2", "gemma2", "phi3", "mistral", "qwen2")
-_MIXED = ("mixtral", "qwen3_moe", "qwen2_moe", "deepseek_v2", "deepseek_v3", "granitemoeshared", "olmoe")
+_MIXED = ("mixtral", "qwen3_moe", "qwen2_moe", "deepseek_v2", "deepseek_v3", "granitemoeshared", "olmoe", "gpt_oss")
 
 
 @pytest.mark.parametrize("family", [*_DENSE, *_MIXED])
