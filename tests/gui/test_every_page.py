@@ -127,6 +127,10 @@ def test_coming_and_going_leaves_nothing(window: Window, qtbot: QtBot, trained_p
         window.show_page(key)
         qtbot.waitUntil(lambda: bool(window.page(key).forecasts.outlook.by_method), timeout=30_000)  # type: ignore[attr-defined]
         _visit(window, qtbot, key, other)
+    if key == "train":  # a run's curves are drawn once it has been read, which a short look may not wait for
+        window.show_page(key)
+        qtbot.waitUntil(lambda: window.page(key).states.state() == "full", timeout=30_000)  # type: ignore[attr-defined]
+        _visit(window, qtbot, key, other)
     before = _census(window, qtbot)
     for _ in range(_ROUNDS):
         _visit(window, qtbot, key, other)
