@@ -45,6 +45,11 @@ def resources_dir() -> Path:
     return Path(__file__).resolve().parent.parent / "resources"
 
 
+def nearest_existing(folder: Path) -> Path:
+    """The folder itself or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
 def fsync_dir(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut (a no-op where folders cannot be opened, as on Windows)."""
     if os.name == "nt":

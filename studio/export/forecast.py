@@ -12,6 +12,7 @@ from studio.errors import Problem, UserError
 from studio.export.quant_types import TYPES, USUAL, QuantType
 from studio.export.target import TARGETS, Output, Target
 from studio.models.facts import tensor_headers
+from studio.paths import nearest_existing
 from studio.project.tuned import Tuned
 
 _KEPT_BITS = 32  # vectors and norms stay in fp32
@@ -68,7 +69,7 @@ def survey(tuned: Tuned, folder: Path) -> Survey:
     Raises:
         UserError: the base model's weights cannot be read.
     """
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    there = nearest_existing(folder)
     disk = shutil.disk_usage(there)
     return Survey(
         tuned=tuned,

@@ -9,13 +9,14 @@ import os
 from pathlib import Path
 
 from studio.errors import UserError
+from studio.paths import nearest_existing
 
 VARIABLE = "TUNESMITH_STREAM_FOLDERS"
 
 
 def other_drives(folder: Path) -> list[Path]:
     """Named folders that are there, one on each drive but the one of `folder` (which need not exist yet)."""
-    near = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    near = nearest_existing(folder)
     found = {near.stat().st_dev: near}
     for path in _named():
         if path.is_dir():

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from studio.machine.other_drives import other_drives
+from studio.paths import nearest_existing
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Resources:
 
 def read_resources(folder: Path) -> Resources:
     """This computer now; the disk is the one that `folder` (which need not exist yet) lies on."""
-    memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(_existing(folder)))
+    memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(nearest_existing(folder)))
     return Resources(
         gpus=read_gpus(),
         ram_total=memory.total,
@@ -180,8 +181,3 @@ def _cores() -> int:
     own = psutil.Process()
     allowed = len(own.cpu_affinity() or ()) if hasattr(own, "cpu_affinity") else 0
     return allowed or psutil.cpu_count() or 1
-
-
-def _existing(folder: Path) -> Path:
-    """The nearest folder above that is there."""
-    return next(path for path in (folder, *folder.absolute().parents) if path.exists())

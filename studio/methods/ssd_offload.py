@@ -11,6 +11,7 @@ from studio.methods._layers import whole_weights_problems
 from studio.methods._streamed import CachedParams, GraphParams, ends_held, inputs_placements
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
+from studio.models.store_layout import TILE
 
 if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
@@ -80,10 +81,8 @@ _STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256,
 """Of residual and memories on the drive for each number, beside two for the weight."""
 _REST_BYTES = {"C": 2, "D": 2, "E": 2, "F": 1, "I": 0}
 """Of those, the residual."""
-_TILE = 1 << 20
-"""Numbers of a record."""
 _RECORDS = 3
-"""Of them that are read, changed or written at once."""
+"""Records of tiles that are read, changed or written at once."""
 _BEHIND_BYTES = 35_000_000
 """What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""
 
@@ -99,7 +98,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     exact = passing - last + (tiles - 2 * (shapes.head or shapes.embedding) if tiles and clips else 0)
     held = layer + ends
     piece = min(shapes.widest, layer)
-    records, waiting = _RECORDS * _TILE * (each - 2), 0 if params.clipping == "layer" else 4 * piece
+    records, waiting = _RECORDS * TILE * (each - 2), 0 if params.clipping == "layer" else 4 * piece
     return Trained(
         weights=held,
         exact=ends,

@@ -33,7 +33,7 @@ def spread(layout: Layout, drives: list[Path]) -> Layout:
 
 def begin_parts(folder: Path, layout: Layout) -> None:
     """Make the folders on other drives for a store in `folder`, which is there."""
-    parts = sorted({unit.folder for unit in layout.units} - {""})
+    parts = [part for part in layout.folders if part]
     if parts:
         write_text(folder / _LIST, json.dumps(parts))
     for part in parts:
@@ -67,7 +67,7 @@ def check_parts(folder: Path, layout: Layout) -> None:
     Raises:
         UserError: a drive is missing, or the folder is a copy of a run that still has them.
     """
-    for part in sorted({unit.folder for unit in layout.units} - {""}):
+    for part in filter(None, layout.folders):
         owner = _owner(Path(part))
         if owner is None:
             raise UserError(

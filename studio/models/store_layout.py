@@ -22,6 +22,8 @@ VERSION = 1
 PAGE = 4096
 ALIGN = 256
 """Numbers: a tensor begins at a multiple, so that no block of 8-bit state and no vector register spans two tensors."""
+TILE = 1 << 20
+"""Numbers of a tile, about, where a scheme or an end has no need of its own."""
 DESCRIPTION = "store.json"
 
 
@@ -134,6 +136,11 @@ class Layout:
     @property
     def _inside(self) -> list[int]:
         return [at for at, unit in enumerate(self.units) if unit.layer is not None]
+
+    @property
+    def folders(self) -> list[str]:
+        """Of its units' files, one on each drive."""
+        return sorted({unit.folder for unit in self.units})
 
     @property
     def total_bytes(self) -> int:

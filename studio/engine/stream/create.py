@@ -54,7 +54,7 @@ def make_store(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     begin_parts(folder, layout)
-    for place in sorted({unit.folder for unit in layout.units}):
+    for place in layout.folders:
         needed = sum(2 * layout.slot_bytes(unit) for unit in layout.units if unit.folder == place)
         free = shutil.disk_usage(place or folder).free
         if needed > free:

@@ -21,7 +21,6 @@ from studio.engine.stream.heap import return_large_pieces
 from studio.engine.stream.inputs import Inputs, Where
 from studio.engine.stream.prepare import (
     PATIENCE_BYTES,
-    TILE,
     cached_units,
     empty_model,
     put_stand_ins,
@@ -41,7 +40,7 @@ from studio.errors import UserError
 from studio.methods._lora import LowRankParams
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
-from studio.models.store_layout import Layout, lay_out_unit, row_tile
+from studio.models.store_layout import TILE, Layout, lay_out_unit, row_tile
 
 if TYPE_CHECKING:
     from studio.engine.loop import Loop

@@ -37,11 +37,9 @@ from studio.methods._streamed import HELD_NUMBERS
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
 from studio.models.spread import check_parts, spread
-from studio.models.store_layout import Layout, Unit, lay_out_layer, lay_out_unit, read_layout, row_tile
+from studio.models.store_layout import TILE, Layout, Unit, lay_out_layer, lay_out_unit, read_layout, row_tile
 from studio.models.stored_weights import open_stored, read_numbers, write_pointer
 
-TILE = 1 << 20
-"""Numbers of a tile of a larger one, about."""
 PATIENCE_BYTES = 1_000_000_000
 """Read for each token, this makes an answer take minutes."""
 

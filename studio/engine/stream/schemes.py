@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from studio.models.store_layout import Part
+from studio.models.store_layout import TILE, Part
 
 BLOCK = 256
 """Numbers that share a scale in 8-bit state."""
@@ -82,7 +82,7 @@ class Scheme:
     """C: exact. Master and both memories are fp32; the master is split in two."""
 
     key = "C"
-    tile = 1 << 20
+    tile = TILE
     parts: tuple[Part, ...] = (Part("r", "int16", 2), Part("m", "float32", 4), Part("v", "float32", 4))
 
     def __init__(self) -> None:

@@ -59,8 +59,7 @@ class Store:
         shared: bool = False,
     ) -> None:
         self.folder, self.layout = folder, layout
-        drives = len({unit.folder for unit in layout.units})
-        self.pool, self.traffic = BufferPool(pinned=pinned), Traffic(drives)
+        self.pool, self.traffic = BufferPool(pinned=pinned), Traffic(len(layout.folders))
         _check_sizes(folder, layout, slots=1 if shared else 2)
         self._lock = None if shared else _lock(folder)
         self._files = [DriveFile(unit_path(folder, unit)) for unit in layout.units]
