@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta
 
+from studio.sizes import human_bytes, human_number
+
 UNKNOWN = "not known yet"
 
 
@@ -22,14 +24,8 @@ def short_count(number: float) -> str:
 
 
 def gigabytes(size: float) -> str:
-    """'5.9 GB', '212 GB', '48 MB': decimal, one figure behind the point below 20 GB."""
-    if not math.isfinite(size):
-        return UNKNOWN
-    if abs(size) < 1e6:
-        return f"{size / 1e3:.0f} kB" if size else "0 GB"
-    if abs(size) < 1e8:
-        return f"{size / 1e6:.0f} MB" if abs(size) >= 2e7 else f"{size / 1e6:.1f} MB"
-    return f"{size / 1e9:.2f} GB" if abs(size) < 1e9 else f"{plain_gigabytes(size)} GB"
+    """'5.9 GB', '212 GB', '48 MB': as everywhere, and said where it is not known."""
+    return human_bytes(size) if math.isfinite(size) else UNKNOWN
 
 
 def plain_gigabytes(size: float) -> str:
@@ -65,12 +61,7 @@ def loss(value: float | None) -> str:
 
 def rate(value: float) -> str:
     """A learning rate: '1.2e-4', '0.02'."""
-    if not math.isfinite(value):
-        return UNKNOWN
-    if value == 0 or abs(value) >= 0.001:
-        return f"{value:.3g}"
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−")
+    return human_number(value, 3 if abs(value) >= 0.001 else 2) if math.isfinite(value) else UNKNOWN
 
 
 def share(value: float) -> str:

@@ -12,6 +12,7 @@ from studio.project.columns import Array
 from studio.project.curves import RunCurves
 from studio.project.state import Status
 from studio.protocol import events
+from studio.sizes import counted
 
 Tone = Literal["good", "neutral", "warn", "danger"]
 Advice = Literal["", "stop", "pause", "resume", "settings", "data", "log", "chat"]
@@ -104,7 +105,7 @@ def _at_rest(curves: RunCurves, around: Surroundings) -> Verdict:
 def _outcome(curves: RunCurves) -> str:
     best, before = curves.best, curves.before
     if best is None:
-        return f"{curves.step:,} steps, last loss {_loss(curves.steps.last('loss'))}."
+        return f"{counted(curves.step, 'step')}, last loss {_loss(curves.steps.last('loss'))}."
     start = f"from {_loss(before)} " if before is not None else ""
     return f"Held-out loss went {start}to {_loss(best[1])}, best at step {best[0]:,}."
 
@@ -217,7 +218,8 @@ def _healthy(curves: RunCurves, around: Surroundings) -> Verdict:
             f"Held-out loss fell at {fell} of the last {checks} checks." if checks > 1 else _first_check(losses)
         )
     else:
-        parts.append(f"Loss is {_loss(float(curves.smoothed()[-1]))}, averaged over {curves.smoothing} steps.")
+        over = counted(curves.smoothing, "step")
+        parts.append(f"Loss is {_loss(float(curves.smoothed()[-1]))}, averaged over {over}.")
     parts.append(_against_plan(curves, around.predicted_bytes))
     return Verdict("Healthy.", " ".join(filter(None, parts)))
 

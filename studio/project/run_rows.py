@@ -9,6 +9,7 @@ from typing import Any
 
 from studio.errors import UserError
 from studio.project.runs import Run
+from studio.sizes import human_number
 
 
 def as_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -77,9 +78,7 @@ def setting_words(path: str, value: Any) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
-        mantissa, _, exponent = f"{value:.1e}".partition("e")
-        is_small = 0 < abs(value) < 0.001
-        return f"{mantissa.removesuffix('.0')}e{int(exponent)}" if is_small else f"{value:g}"
+        return human_number(value, 6)
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     text = str(value)

@@ -13,6 +13,7 @@ from studio.errors import Problem, UserError, nearest
 from studio.formats import FORMATS
 from studio.methods import METHODS
 from studio.models.facts import ModelFacts
+from studio.sizes import counted, human_number
 from studio.spec.run_spec import RunSpec
 
 _DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
@@ -84,7 +85,7 @@ def _holdout(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -> l
         return [Problem("data.holdout", f"{count} is neither a share below 1 nor a number of rows.", "Use 0.1 or 10.")]
     if num_rows is not None and count >= 1 and count >= num_rows:
         hint = f"Hold out fewer than {num_rows}."
-        return [Problem("data.holdout", f"{int(count)} rows are held out and there are {num_rows}.", hint)]
+        return [Problem("data.holdout", f"{counted(count, 'row')} would be held out, of {num_rows:,}.", hint)]
     return []
 
 
@@ -107,7 +108,8 @@ def _warmup(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -> li
     if warmup >= 1 and warmup != int(warmup):
         return [Problem("train.warmup", f"{warmup} is neither a share below 1 nor a number of steps.", "Use 0.03.")]
     if steps is not None and warmup >= 1 and warmup >= steps:
-        message = f"The warm-up takes {int(warmup)} steps and the run has {steps}: it would never reach its rate."
+        taken = counted(warmup, "step")
+        message = f"The warm-up takes {taken} and the run has {steps:,}: it would never reach its rate."
         return [Problem("train.warmup", message, f"Use fewer than {steps}, or a share such as 0.03.")]
     return []
 
@@ -127,7 +129,7 @@ def _rate(spec: RunSpec, facts: ModelFacts | None, num_rows: int | None) -> list
     if rate is None or rate <= _MANY_STEPS_RATE or spec.optimizer.key == "sgd":  # plain SGD takes far larger steps
         return []
     usual = METHODS.get(spec.method.key).learning_rate
-    message = f"A learning rate of {rate:g} is far above the usual {usual:g}."
+    message = f"A learning rate of {human_number(rate)} is far above the usual {human_number(usual)}."
     return [Problem("train.learning_rate", message, "Runs often come apart at such rates.", is_fatal=False)]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from studio.declare import Settings
 from studio.errors import Problem, nearest
+from studio.sizes import human_number
 
 _WANTED = {
     "greater_than_equal": "at least {ge}",
@@ -55,5 +56,5 @@ def _plain(location: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _short(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = f'"{value}"' if isinstance(value, str) else human_number(value, 10) if type(value) is float else str(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -24,6 +24,7 @@ from studio.gui.controls.scroll import thin_scroll_bars
 from studio.gui.icons import Icon, paint_icon, qicon
 from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import COMPACT_HEIGHT, CONTROL_HEIGHT, RADIUS_CONTROL
+from studio.sizes import human_number
 
 _UNIT_GAP = 10
 
@@ -203,7 +204,7 @@ class Number(_NumberField, QSpinBox):
 
 
 class Decimal(_NumberField, QDoubleSpinBox):
-    """A number with a fraction, written as short as it can be (0.0002, 2e-05)."""
+    """A number with a fraction, written as short as it can be (0.02, 2e-5)."""
 
     def __init__(
         self,
@@ -222,7 +223,7 @@ class Decimal(_NumberField, QDoubleSpinBox):
         self._set_up(unit, name)
 
     def textFromValue(self, value: float) -> str:
-        return f"{value:.10g}"
+        return human_number(value, 10)
 
     def valueFromText(self, text: str) -> float:
         try:

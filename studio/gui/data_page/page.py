@@ -25,6 +25,7 @@ from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
 from studio.gui.theme import at_text_size, theme
 from studio.gui.tokens import CARD_GAP
+from studio.sizes import counted
 from studio.spec.run_spec import RunSpec
 
 _WIDE = 1240
@@ -310,7 +311,7 @@ def facts_line(feed: DataFeed) -> str:
     if summary is None:
         if head is None:
             return "Reading…"
-        return f"the first {figures.count(len(head.lines))} rows" if head.reader else "columns not clear yet"
+        return f"the first {counted(len(head.lines), 'row')}" if head.reader else "columns not clear yet"
     sums = summary.figures
     what = "row" if sums.rows == 1 else "rows"
     if head and head.reader and head.reader.format.key != "text":

@@ -18,6 +18,7 @@ from studio.gui.data_page.work import select_rows
 from studio.gui.icons import Icon
 from studio.gui.tasks import Task
 from studio.gui.tokens import CONTROL_GAP
+from studio.sizes import counted
 
 _SORTS: dict[Column, SortBy] = {
     Column.NUMBER: "number",
@@ -224,7 +225,7 @@ class TableCard(QWidget):
         if progress is not None:
             name, done, total = progress
             self.bar.set_share(done / total if total else None)
-            self.bar.setToolTip(f"{name}: {figures.count(done)} rows")
+            self.bar.setToolTip(f"{name}: {counted(done, 'row')}")
 
     def _open_filters(self) -> None:
         menu = self.build_filters()
@@ -244,8 +245,7 @@ class TableCard(QWidget):
 
     def _say_count(self, shown: int) -> None:
         rows = self._feed.rows
-        total = figures.count(rows.num_rows) if rows is not None else ""
-        self.search.setPlaceholderText(f"Search {total} rows")
+        self.search.setPlaceholderText(f"Search {counted(rows.num_rows, 'row')}" if rows is not None else "Search rows")
         if shown:
             self.states.show_state("table")
             return

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from studio.gui.controls import Field
 from studio.gui.forms.editors import Editor
+from studio.sizes import counted
 from studio.spec.fields import FieldFacts
 
 
@@ -67,7 +68,7 @@ class HoldoutEditor(Editor):
 
 def holdout_text(value: float) -> str:
     """ "5 %", or "200 rows"."""
-    return f"{value * 100:.3g} %" if value < 1 else f"{value:,.0f} rows"
+    return f"{value * 100:.3g} %" if value < 1 else counted(value, "row")
 
 
 def parse_holdout(text: str) -> float | None:

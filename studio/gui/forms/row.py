@@ -10,7 +10,9 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.gui.controls import Text
 from studio.gui.forms.editors import Editor, editor_for
+from studio.sizes import human_number
 from studio.spec.fields import FieldFacts
+from studio.spec.words import in_words
 
 _LONG = 60  # letters from which the help of a narrow row takes its whole width
 
@@ -62,6 +64,7 @@ class FieldRow(QWidget):
 
     def show_problem(self, sentence: str, *, is_fatal: bool = True) -> None:
         """Say what is wrong in the help's place."""
+        sentence = in_words(sentence)
         self.problem = sentence if is_fatal else ""
         self.help.say(sentence, "danger" if is_fatal else "warn")
         self.editor.set_wrong(is_fatal)
@@ -104,7 +107,7 @@ def _in_full(facts: FieldFacts) -> str:
     if facts.choices:
         words.append("One of: " + escape(", ".join(facts.choices)))
     elif facts.low is not None and facts.high is not None:
-        words.append(f"From {facts.low:g} to {facts.high:g} {facts.unit}".rstrip())
+        words.append(f"From {human_number(facts.low)} to {human_number(facts.high)} {facts.unit}".rstrip())
     if "." in facts.path:
         words.append(f"In files and commands: <code>{facts.path}</code>")
     return "<br>".join(words)

@@ -17,6 +17,7 @@ from studio.gui.naming import model_words
 from studio.methods import METHODS
 from studio.optimizers import OPTIMIZERS
 from studio.planner.forecast import Forecast
+from studio.sizes import counted
 from studio.spec.check import resolve
 from studio.spec.goals import GOALS
 from studio.spec.run_spec import RunSpec
@@ -99,15 +100,15 @@ def summary_lines(spec: RunSpec, forecast: Forecast | None, num_rows: int | None
     train = resolved.train
     batch = train.batch_size * train.accumulation
     steps = train.steps or (forecast.steps if forecast else 0)
-    length = f"{count(steps)} steps" if steps else f"{train.epochs:g} epochs"
+    length = counted(steps, "step") if steps else counted(train.epochs, "epoch")
     rows = spec.data.path.rpartition("/")[2] or "none"
     return [
         ("Goal", GOALS[spec.goal.kind].title if spec.goal.kind else "not said"),
         ("Model", model_words(spec.model.source)),
-        ("Rows", f"{rows}, {count(num_rows)} rows" if num_rows is not None else rows),
+        ("Rows", f"{rows}, {counted(num_rows, 'row')}" if num_rows is not None else rows),
         ("Method", METHODS.get(spec.method.key).title),
         ("Optimizer", f"{OPTIMIZERS.get(spec.optimizer.key).title}, rate {rate(train.learning_rate or 0)}"),
-        ("Length", f"{length}, {count(batch)} rows a step, rows up to {count(train.max_length)} tokens"),
+        ("Length", f"{length}, {counted(batch, 'row')} a step, rows up to {count(train.max_length)} tokens"),
         ("Time", _time(forecast)),
         ("Disk", gigabytes(forecast.disk_bytes) if forecast else UNKNOWN),
     ]

@@ -12,7 +12,7 @@ from studio.errors import Problem
 from studio.formats import FORMATS
 from studio.gui.context import Context
 from studio.gui.controls import Banner, Button, Card, Elided, ScrollColumn, Text
-from studio.gui.figures import count, gigabytes
+from studio.gui.figures import gigabytes
 from studio.gui.forms import SpecForm
 from studio.gui.forms.editors import ChoiceEditor, Editor
 from studio.gui.forms.holdout import HoldoutEditor
@@ -20,6 +20,7 @@ from studio.gui.icons import Icon
 from studio.gui.method_page.forecasts import Forecasts
 from studio.gui.method_page.layouts import clear
 from studio.gui.tasks import Control
+from studio.sizes import counted
 from studio.spec.fields import FieldFacts
 
 
@@ -116,7 +117,7 @@ class DataStep(QWidget):
             parts.append(gigabytes(self._size))
         rows = self._forecasts.rows
         if session.num_rows is not None or rows is not None:
-            parts.append(f"{count(session.num_rows or (rows.count if rows else 0))} rows")
+            parts.append(counted(session.num_rows or (rows.count if rows else 0), "row"))
         if rows is not None:
             parts.append(f"{rows.mean:,.0f} tokens a row")
         self.place.say(" · ".join(parts))

@@ -12,6 +12,7 @@ from studio.gui.controls import Card, Elided, Hairline
 from studio.gui.controls.text import Tone
 from studio.gui.train_page.run_watch import RunWatch
 from studio.project.curves import RunCurves
+from studio.sizes import counted
 
 _MEASURED_SECONDS = 60.0  # before that the time left is a guess, and says so
 
@@ -62,7 +63,7 @@ class FiguresStrip(Card):
         self._say_time(watch)
         smoothed = curves.smoothed()
         loss = float(smoothed[-1]) if len(smoothed) else None
-        self._loss.say(figures.loss(loss), f"mean of {curves.smoothing} steps")
+        self._loss.say(figures.loss(loss), f"mean of {counted(curves.smoothing, 'step')}")
         self._say_held_out(curves)
         speed = curves.pace.tokens_per_second
         each = curves.steps.last("all_tokens", 0.0) / max(1, len(curves.steps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from studio.gui import figures
 from studio.project.curves import RunCurves
+from studio.sizes import counted
 from studio.spec.run_spec import RunSpec
 
 
@@ -19,4 +20,4 @@ def row_words(curves: RunCurves, spec: RunSpec | None) -> str:
     if spec is None or spec.train.packing or not curves.step:
         return ""
     each = spec.train.batch_size * spec.train.accumulation
-    return f"{figures.count(curves.step * each)} rows read, {figures.count(each)} a step"
+    return f"{counted(curves.step * each, 'row')} read, {figures.count(each)} a step"

@@ -14,6 +14,7 @@ from studio.gui.icons import Icon
 from studio.gui.train_page.health_card import Glyph
 from studio.project.curves import RunCurves
 from studio.project.phases import PhaseRow
+from studio.sizes import counted
 
 _QUIET_SECONDS = 60.0
 _BYTES = ("B", "bytes")
@@ -82,7 +83,7 @@ class ReadyCard(Card):
 
 def _amount(row: PhaseRow) -> str:
     if row.unit == "steps" and not row.done:
-        return f"{figures.count(row.total)} steps"
+        return counted(row.total, "step")
     if row.ended:
         took = row.ended - row.started
         amount = f"{_of(row.total or row.done, row.unit)}, " if row.total or row.done else ""

@@ -211,7 +211,7 @@ def test_what_streams_is_said_in_words() -> None:
     assert streaming_words(32 * GB, 0, 10, 0.0).endswith("nothing written.")
     said = streaming_words(64 * GB, 48 * GB, 1000, 0.08)
     assert said == (
-        "Each step reads 64.0 GB from the drive and writes 48.0 GB. "
-        "The run writes 48.0 TB, 8.0 % of such a drive's life."
+        "Each step reads 64 GB from the drive and writes 48 GB. "
+        "The run writes 48 TB, 8.0 % of such a drive's life."
     )
     assert "less than 0.1 %" in streaming_words(10, 10, 1, 1e-9)
