@@ -12,6 +12,7 @@ from studio.gui.controls.dialogs import SHADOW, paint_floating
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import tokens
+from studio.spec.words import in_words
 
 _STAY_MS = 6000
 _MOST = 3
@@ -89,7 +90,7 @@ class Toasts(QObject):
 
     def show(self, text: str, detail: str, tone: Tone, action: ToastAction | None) -> None:
         """Tell something."""
-        toast = _Toast(text, detail, tone, action, self._window)
+        toast = _Toast(in_words(text), in_words(detail), tone, action, self._window)
         toast.over.connect(self._on_over)
         self._shown.append(toast)
         while len(self._shown) > _MOST:

@@ -17,6 +17,7 @@ from studio.gui.controls.text import Text
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import theme, tokens
 from studio.gui.tokens import CONTROL_GAP, RADIUS_BOX, mixed
+from studio.spec.words import in_words
 
 Action = tuple[str, Callable[[], object]]
 BannerTone = Literal["info", "good", "warn", "danger"]
@@ -51,6 +52,7 @@ class Banner(QFrame):
         """
         super().__init__(parent)
         self._tone = tone
+        title, text = in_words(title), in_words(text)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(42, 10, 12, 10)
         layout.setSpacing(CONTROL_GAP)
@@ -157,6 +159,7 @@ class ErrorState(Card):
 
     def say(self, title: str, text: str, actions: Sequence[Action] = ()) -> None:
         """Tell something else."""
+        title, text = in_words(title), in_words(text)
         self.setAccessibleName(title)
         self.title.say(title)
         self.text.say(text)

@@ -11,6 +11,7 @@ from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.theme import tokens
 from studio.spec.wizard import Gate
+from studio.spec.words import in_words
 
 
 class _Reason(QWidget):
@@ -28,6 +29,7 @@ class _Reason(QWidget):
     def say(self, words: str, icon: Icon | None = None, tone: str = "danger") -> None:
         """Say another one; "" for nothing."""
         self._icon, self._tone = icon if words else None, tone
+        words = in_words(words)
         self.text.say(words)
         self.text.setToolTip(words)
         # As wide as its words, so that it stands beside the buttons; narrower where there is no room.

@@ -9,6 +9,7 @@ from studio.gui import figures
 from studio.project.curves import RunCurves
 from studio.project.run_rows import setting_words
 from studio.protocol import events
+from studio.spec.words import in_words
 
 _MOST_PROBLEMS = 5
 
@@ -36,7 +37,7 @@ def told_failure(curves: RunCurves, kept: Sequence[int]) -> tuple[str, str]:
         return f"Training ended{at} without a word", text
     problems = [_words(problem) for problem in end.problems if "=" not in str(problem.get("path"))]
     lines = [f"{end.message} {safe} {end.hint}".strip(), *problems[:_MOST_PROBLEMS]]
-    return f"Training stopped{at}", "\n".join(lines)
+    return f"Training stopped{at}", in_words("\n".join(lines))
 
 
 def rungs(end: events.Failed) -> list[Rung]:

@@ -21,6 +21,7 @@ from studio.gui.tokens import PAGE_MARGIN
 from studio.gui.train_page.run_watch import RunWatch
 from studio.project.launch import last_log_lines
 from studio.project.runs import Run
+from studio.spec.words import in_words
 
 _REFRESH_MS = 1500
 _MARKS = {"info": "", "warning": "Warning: ", "error": "Error: "}
@@ -121,7 +122,7 @@ class LogDrawer(Card):
             lines.append(
                 f"{figures.count(self._watch.num_skipped)} lines of its journal could not be read and were passed over."
             )
-        return "\n".join(lines)
+        return in_words("\n".join(lines))
 
     def _open_folder(self) -> None:
         if self._watch is not None:
