@@ -24,6 +24,19 @@ def other_drives(folder: Path) -> list[Path]:
     return list(found.values())[1:]
 
 
+def idle_folders(folder: Path) -> list[str]:
+    """A sentence for each named folder that a run in `folder` shares nothing out to."""
+    near = nearest_existing(folder)
+    used = {near.stat().st_dev: near}
+    found = []
+    for path in _named():
+        if not path.is_dir():
+            found.append(f"{path} is not there: no run that streams its training would start.")
+        elif (first := used.setdefault(path.stat().st_dev, path)) != path:
+            found.append(f"{path} is on the same drive as {first}: nothing is put there.")
+    return found
+
+
 def check_drives() -> None:
     """See that all named folders can be used.
 

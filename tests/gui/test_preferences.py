@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keyring
 import keyring.backends.fail
 import pytest
@@ -13,6 +15,7 @@ from studio.gui.context import Context
 from studio.gui.preferences_page.page import PreferencesPage
 from studio.gui.window import Window
 from studio.preferences import load_preferences
+from studio.project.folder import Project
 from tests.unit.models.test_hub_search import TOKEN, MemoryKeyring
 
 
@@ -50,6 +53,20 @@ def test_folders_are_listed_with_a_cross_each(page: PreferencesPage, context: Co
     row.edited.emit("model_folders", ["/models/a", "/models/b"])
     button(page, "Do not list /models/a").click()
     assert context.preferences.model_folders == ["/models/b"]
+
+
+def test_a_folder_that_speeds_up_nothing_is_said_at_the_field(
+    qtbot: QtBot, page: PreferencesPage, context: Context, starter_project: Project, tmp_path: Path
+) -> None:
+    context.session.open(starter_project.folder)
+    row = next(row for form in page.forms.values() for row in form.rows if row.facts.name == "stream_folders")
+    near, gone = tmp_path / "near", tmp_path / "gone"
+    near.mkdir()
+    row.edited.emit("stream_folders", [str(near), str(gone)])
+    qtbot.waitUntil(lambda: f"{near} is on the same drive as {starter_project.folder}" in row.help.text(), timeout=9000)
+    assert f"{gone} is not there" in row.help.text() and context.preferences.stream_folders == [str(near), str(gone)]
+    row.edited.emit("stream_folders", [])
+    qtbot.waitUntil(lambda: row.help.text() == row.facts.help, timeout=9000)
 
 
 def test_search_leaves_what_was_meant(qtbot: QtBot, page: PreferencesPage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer
@@ -18,7 +19,8 @@ from studio.gui.page import Command, PageWidget
 from studio.gui.preferences_page.folders import FolderEditor, FolderListEditor
 from studio.gui.preferences_page.index import IndexLink
 from studio.gui.preferences_page.token import TokenRow
-from studio.machine.other_drives import VARIABLE
+from studio.gui.tasks import Control
+from studio.machine.other_drives import VARIABLE, idle_folders
 from studio.models import hub_place
 from studio.preferences import SECTIONS, Preferences, is_from_environment, preferences_path, projects_folder
 from studio.spec.fields import FieldFacts, describe
@@ -36,6 +38,7 @@ _VARIABLES = {
     "hub_endpoint": "HF_ENDPOINT",
     "offline": "TUNESMITH_OFFLINE",
 }
+_OUTSIDE = "The variable {} is set outside, and wins."
 _COLUMN_WIDTH = 760
 
 
@@ -60,6 +63,7 @@ class PreferencesPage(PageWidget):
 
     def enter(self, **arguments: object) -> None:
         self.token.refresh()
+        self._check_drives()
         if arguments.get("section") in self.cards:
             # Once the page has its size: what is not laid out cannot be scrolled to.
             QTimer.singleShot(0, self, lambda: self.go_to(str(arguments["section"])))
@@ -135,8 +139,23 @@ class PreferencesPage(PageWidget):
                     row.editor.set_hint(hub_place.PUBLIC)
                 variable = _VARIABLES.get(row.facts.path, "")
                 if variable and is_from_environment(variable):
-                    row.show_problem(f"The variable {variable} is set outside, and wins.", is_fatal=False)
+                    row.show_problem(_OUTSIDE.format(variable), is_fatal=False)
                     row.editor.setEnabled(False)
+        self._check_drives()
+
+    def _check_drives(self) -> None:
+        """Say which folders for streaming lie where they speed up nothing; drives may take their time to answer."""
+        project = self.context.session.project
+        folder = project.folder if project else projects_folder(self.context.preferences)
+        self.context.tasks.run(_idle_folders, folder, on_done=self._on_drives_checked)
+
+    def _on_drives_checked(self, sentences: list[str]) -> None:
+        row = self._row_of("stream_folders")
+        said = [_OUTSIDE.format(VARIABLE)] if is_from_environment(VARIABLE) else []
+        if said or sentences:
+            row.show_problem(" ".join([*said, *sentences]), is_fatal=False)
+        else:
+            row.clear_problem()
 
     def _on_edited(self, name: str, value: Any) -> None:
         before = self.context.preferences
@@ -168,6 +187,10 @@ class PreferencesPage(PageWidget):
                 shown.append(_show(self.token, _says(words, title, "Hub token", self.token.help.text())))
             self.cards[title].setVisible(any(shown))
         self.states.show_state("full" if any(not card.isHidden() for card in self.cards.values()) else "empty")
+
+
+def _idle_folders(control: Control, folder: Path) -> list[str]:
+    return idle_folders(folder)
 
 
 class _Edit(QUndoCommand):
