@@ -43,12 +43,12 @@ def begin_parts(folder: Path, layout: Layout) -> None:
 
 def parts_of(folder: Path) -> list[Path]:
     """Folders on other drives that are there and belong to the store in `folder`."""
-    path = folder / _LIST
-    try:
-        listed = [Path(part) for part in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError):
-        return []  # none, or damaged: each part still says whose it is
-    return [part for part in listed if _owner(part) == folder.resolve()]
+    return [part for part in _listed(folder) if _owner(part) == folder.resolve()]
+
+
+def absent_parts(folder: Path) -> list[Path]:
+    """Folders of the store in `folder` that are not there, most often because their drive is not connected."""
+    return [part for part in _listed(folder) if not part.is_dir()]
 
 
 def remove_parts(folder: Path) -> None:
@@ -80,6 +80,13 @@ def check_parts(folder: Path, layout: Layout) -> None:
                 "Resume that run, or start a new one.",
             )
         _sign(Path(part), folder)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return [Path(part) for part in json.loads((folder / _LIST).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []  # none, or damaged: each part still says whose it is
 
 
 def _sign(part: Path, folder: Path) -> None:

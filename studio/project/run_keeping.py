@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import UserError
-from studio.models.spread import parts_of, remove_parts
+from studio.models.spread import absent_parts, parts_of, remove_parts
 from studio.paths import write_text
 from studio.project.folder import Project
 from studio.project.runs import STORE, Run
@@ -20,12 +20,17 @@ _MOST_NOTES_BYTES = 200_000
 
 @dataclass(frozen=True)
 class RunSizes:
-    """Bytes of a run's folder: all of it, and the parts that weigh."""
+    """Bytes of a run's folder: all of it, and the parts that weigh.
+
+    Attributes:
+        absent: folders of it on other drives that are not there now, and not counted.
+    """
 
     total: int = 0
     checkpoints: int = 0
     num_checkpoints: int = 0
     result: int = 0
+    absent: tuple[Path, ...] = ()
 
 
 def read_notes(run: Run) -> str:
@@ -62,6 +67,7 @@ def measure(run: Run) -> RunSizes:
         checkpoints=folder_bytes(run.checkpoints_dir),
         num_checkpoints=len(steps),
         result=folder_bytes(run.result_dir),
+        absent=tuple(absent_parts(run.folder / STORE)),
     )
 
 
@@ -80,8 +86,11 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def delete_run(run: Run) -> None:
+def delete_run(run: Run) -> list[Path]:
     """Delete a run's folder for good: record first, so that a half-deleted run is no run.
+
+    Returns:
+        Folders of it on other drives that are not there now, and so stay if those drives are connected again.
 
     Raises:
         UserError: it is being worked on, or something in it cannot be deleted.
@@ -90,6 +99,7 @@ def delete_run(run: Run) -> None:
         raise UserError(f"{run.name} is training.", "Stop it first.")
     if not (run.spec_path.is_file() or run.events_path.is_file()):
         raise UserError(f"{run.folder} is no run.", "Nothing was deleted.")
+    absent = absent_parts(run.folder / STORE)
     try:
         run.spec_path.unlink(missing_ok=True)
         remove_parts(run.folder / STORE)
@@ -98,6 +108,7 @@ def delete_run(run: Run) -> None:
         raise UserError(
             f"Not all of {run.name} could be deleted: {error.strerror or error}.", f"What is left is in {run.folder}."
         ) from error
+    return absent
 
 
 def delete_checkpoints(run: Run) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -18,7 +20,7 @@ from studio.gui.train_page.page import TrainPage
 from studio.gui.window import Window
 from studio.project.folder import Project
 from studio.project.run_keeping import read_notes
-from studio.project.runs import Run
+from studio.project.runs import STORE, Run
 from tests.gui.driver import Hands
 from tests.gui.scenes.runs import make_runs
 
@@ -195,6 +197,28 @@ def test_enter_opens_the_run_on_the_train_page(
     qtbot.keyClick(board.table, Qt.Key.Key_Return)
     page = window.page("train")
     assert isinstance(page, TrainPage) and page.watch is not None and page.watch.run.name == runs[0].name
+
+
+def test_what_deleting_does_not_reach_is_said(
+    qtbot: QtBot,
+    window: Window,
+    starter_project: Project,
+    runs: list[Run],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, away = runs[2], tmp_path / "away" / "tunesmith-1"
+    (run.folder / STORE).mkdir()
+    (run.folder / STORE / "drives.json").write_text(json.dumps([str(away)]))
+    page, _ = shown(qtbot, window, starter_project, 3)
+    asked: list[str] = []
+    monkeypatch.setattr(deeds, "confirm", lambda parent, title, text, *args, **more: asked.append(text) or True)
+    entry = page.library.entry(run.name)
+    assert entry is not None
+    page.deeds.delete(entry)
+    qtbot.waitUntil(lambda: not run.folder.exists(), timeout=WAIT_MS)
+    assert str(away) in asked[0]
+    qtbot.waitUntil(lambda: any(str(away) in text for text in window.toasts.texts()), timeout=WAIT_MS)
 
 
 def test_all_folders_deleted_while_shown(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from PySide6.QtWidgets import QWidget
 
@@ -66,11 +67,14 @@ class Deeds:
         size = entry.digest.sizes.total if entry.digest else 0
         words = f"run {entry.facts.number}" if entry.facts.number else entry.run.name
         text = "Its curves, notes, checkpoints and result go for good: this cannot be undone. Exported files stay."
+        absent = entry.digest.sizes.absent if entry.digest else ()
+        if absent:
+            text = f"{text}\n{_left_behind(absent)}"
         action = f"Delete {figures.gigabytes(size)}" if size else "Delete it"
         if confirm(self._window, f"Delete {words}?", text, action, danger=True):
             done = f"Deleted {words}"
             self._context.tasks.run(
-                _delete, entry.run, on_done=lambda _: self._on_deleted(done), on_error=self._on_refused
+                _delete, entry.run, on_done=lambda left: self._on_deleted(done, left), on_error=self._on_refused
             )
 
     def free_space(self) -> None:
@@ -122,8 +126,8 @@ class Deeds:
             f"Run {entry.facts.number}'s settings are the draft now", "Start it when you are ready.", "good", undo
         )
 
-    def _on_deleted(self, words: str) -> None:
-        self._context.notify(words, tone="good")
+    def _on_deleted(self, words: str, left: Sequence[Path]) -> None:
+        self._context.notify(words, _left_behind(left), "warn" if left else "good")
         self._context.session.refresh_runs()
 
     def _on_freed(self, runs: list[Run], size: int) -> None:
@@ -143,8 +147,16 @@ def _reproduce(control: Control, run: Run, project: Project) -> RunSpec:
     return reproduction(run, project)
 
 
-def _delete(control: Control, run: Run) -> None:
-    delete_run(run)
+def _delete(control: Control, run: Run) -> list[Path]:
+    return delete_run(run)
+
+
+def _left_behind(parts: Sequence[Path]) -> str:
+    """What deleting does not reach; "" where it reaches everything."""
+    if not parts:
+        return ""
+    where, it = ", ".join(map(str, parts)), "it" if len(parts) == 1 else "them"
+    return f"Its streamed weights in {where} stay: that drive is not connected. Delete {it} by hand when it is."
 
 
 def _free(control: Control, runs: list[Run]) -> None:
