@@ -1,6 +1,6 @@
 """Takes pictures of every page in its states, light and dark: `python -m tests.gui.pictures [--only data]`.
 
-They are written to `build/pictures`, which git ignores, for people to look at.
+They are written to `build/pictures`, which git ignores, or to the folder of `--out`, for people to look at.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SIZES = ((1280, 800), (1920, 1080), (1024, 680))
 def main() -> int:
     """Take them; 0 when every scene came about."""
     options = _options()
-    OUT.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         os.environ["TUNESMITH_HOME"] = str(root / "user")
@@ -90,7 +90,7 @@ def _take_all(studio: _Studio, options: argparse.Namespace) -> Iterator[str]:
             stage = studio.stage(look, options.text)
             try:
                 scene.show(stage)
-                shoot = partial(_shoot, stage, name, options.size)
+                shoot = partial(_shoot, stage, options.out / name, options.size)
                 _while_asked(stage, scene.asks, shoot) if scene.asks else shoot()
                 print(f"{name}  {time.monotonic() - started:.1f} s")
             except Exception as error:  # noqa: BLE001 - one scene that fails must not hide the others
@@ -122,13 +122,13 @@ def _while_asked(stage: Stage, asks: Callable[[Stage], object], shoot: Callable[
         raise met[0]
 
 
-def _shoot(stage: Stage, name: str, sizes: list[tuple[int, int]]) -> None:
+def _shoot(stage: Stage, path: Path, sizes: list[tuple[int, int]]) -> None:
     for width, height in sizes:
         stage.window.resize(width, height)
         stage.settle(250)
-        stage.window.grab().save(str(OUT / f"{name}-{width}.png"))
+        stage.window.grab().save(f"{path}-{width}.png")
     for number, floating in enumerate(_floating(stage)):
-        floating.grab().save(str(OUT / f"{name}-floating{number}.png"))
+        floating.grab().save(f"{path}-floating{number}.png")
 
 
 def _floating(stage: Stage) -> list:
@@ -162,6 +162,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--theme", nargs="*", default=["dark", "light"], choices=["dark", "light"])
     parser.add_argument("--width", type=int, nargs="*", default=[width for width, _ in SIZES])
     parser.add_argument("--text", type=int, default=100, help="the size of text, in percent (90 to 150)")
+    parser.add_argument("--out", type=Path, default=OUT, help="the folder to write them to")
     options = parser.parse_args()
     options.size = [size for size in SIZES if size[0] in options.width]
     return options
