@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Iterator
 from functools import partial
 
 import psutil
@@ -23,7 +24,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from studio.gui.controls import Button
+from studio.gui.controls import Button, Elided, Text
 from studio.gui.page import PAGES
 from studio.gui.theme import theme
 from studio.gui.window import Window
@@ -164,19 +165,36 @@ def _census(window: Window, qtbot: QtBot) -> dict[str, float]:
     }
 
 
-def test_the_largest_text_cuts_no_button(window: Window, qtbot: QtBot, trained_project: Project) -> None:
-    theme().apply("dark", text_percent=150, reduce_motion=True)
+@pytest.mark.parametrize(
+    ("percent", "width", "height"), [(150, 1280, 800), (100, 1024, 680)], ids=["largest text", "least window"]
+)
+def test_no_words_are_cut(
+    window: Window, qtbot: QtBot, trained_project: Project, percent: int, width: int, height: int
+) -> None:
+    theme().apply("dark", text_percent=percent, reduce_motion=True)
     try:
+        window.resize(width, height)
         window.open_project(trained_project.folder)
-        for key in ("home", "data", "method", "train", "export", "runs", "preferences"):
+        for key in ("home", "data", "method", "train", "playground", "export", "runs", "models", "preferences"):
             window.show_page(key)
             qtbot.waitUntil(partial(_has_buttons, window.page(key)), timeout=30_000)
             qtbot.wait(300)  # what is read in the background comes
-            shown = [each for each in window.page(key).findChildren(Button) if each.isVisible()]
-            cut = [each.text() for each in shown if each.width() < each.sizeHint().width()]
-            assert not cut, (key, cut)
+
+            def none_is_cut(key: str = key) -> None:
+                cut = [line for line in _one_liners(window.page(key)) if line[1] < line[2]]
+                assert not cut, (key, cut)
+
+            qtbot.waitUntil(none_is_cut, timeout=3_000)
     finally:
         theme().apply("dark", reduce_motion=True)
+
+
+def _one_liners(page: QWidget) -> Iterator[tuple[str, int, int]]:
+    """Words that are painted whole or not at all, with the width they have and the one they need."""
+    for widget in [*page.findChildren(Button), *page.findChildren(Text)]:
+        may_give_way = isinstance(widget, Elided) or (isinstance(widget, Text) and widget.wordWrap())
+        if widget.isVisible() and widget.text() and not may_give_way:
+            yield widget.text(), widget.width(), widget.sizeHint().width()
 
 
 def _has_buttons(page: QWidget) -> bool:

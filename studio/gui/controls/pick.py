@@ -47,6 +47,9 @@ class PickButton(KeyboardFocus, QPushButton):
     def sizeHint(self) -> QSize:
         return QSize(180, round(CONTROL_HEIGHT * max(1.0, theme().scale)))
 
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, self.sizeHint().height())
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, t = paint_field(self, focused=self.shows_focus or self.isDown(), wrong=False), tokens()
         left = 12.0

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QPaintEvent
+from PySide6.QtGui import QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.data.conversation import Example
 from studio.data.store.seen import SeenRow
 from studio.gui import figures
-from studio.gui.controls import Button, Card, Hairline, Segment, Skeleton, States, Text
+from studio.gui.controls import Button, Card, Elided, Hairline, Segment, Skeleton, States, Text
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.data_page.conversation import Conversation
 from studio.gui.data_page.token_view import TokenView
@@ -73,17 +73,13 @@ class RowCard(Card):
 
     def _conversation_side(self) -> QWidget:
         box, layout = _side()
-        head = QHBoxLayout()
-        self.number = Text("", "heading")
-        head.addWidget(self.number)
-        head.addStretch(1)
+        self.number = Elided("", "heading")
         self.drop = Button("Leave out", "quiet", icon=Icon.TRASH, compact=True)
         self.drop.clicked.connect(self.drop_wanted)
         self.edit = Button("Edit", "quiet", icon=Icon.EDIT, compact=True)
         self.edit.clicked.connect(self.edit_wanted)
-        head.addWidget(self.drop)
-        head.addWidget(self.edit)
-        layout.addLayout(head)
+        self._head = _Head(self.number, self.drop, self.edit)
+        layout.addWidget(self._head)
         self.conversation = Conversation()
         layout.addWidget(self.conversation, 1)
         return box
@@ -91,8 +87,7 @@ class RowCard(Card):
     def _token_side(self) -> QWidget:
         box, layout = _side()
         head = QHBoxLayout()
-        head.addWidget(Text("What the model sees", "heading"))
-        head.addStretch(1)
+        head.addWidget(Elided("What the model sees", "heading"), 1)
         self.form = Segment([("tokens", "Tokens"), ("text", "Text")], name="Show as")
         self.form.chosen.connect(self._on_form)
         head.addWidget(self.form)
@@ -133,6 +128,7 @@ class RowCard(Card):
         """Show a row as a conversation; its tokens come with `show_seen`."""
         self.states.show_state("row")
         self.number.say(title)
+        self._head.fit()
         self.edit.setEnabled(may_edit and row is not None)
         self.drop.setEnabled(may_edit)
         if example is not None:
@@ -146,6 +142,7 @@ class RowCard(Card):
         """Show the first row as it stands in the file, while nobody knows how to read it."""
         self.states.show_state("row")
         self.number.say("The first row")
+        self._head.fit()
         self.edit.setEnabled(False)
         self.drop.setEnabled(False)
         self.conversation.show_raw(row)
@@ -190,6 +187,37 @@ class RowCard(Card):
         self.tokens.set_gaps(key == "tokens")
 
 
+class _Head(QWidget):
+    """A row's number and what can be done with it, told by icons and tool tips where there is no room for words."""
+
+    def __init__(self, number: Elided, *buttons: Button) -> None:
+        super().__init__()
+        self._number, self._words = number, {button: button.text() for button in buttons}
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.addWidget(number, 1)
+        for button in buttons:
+            button.setAccessibleName(button.text())
+            self._row.addWidget(button)
+
+    def fit(self) -> None:
+        """Words or icons."""
+        needed = self._number.fontMetrics().horizontalAdvance(self._number.text()) + 1
+        for button, words in self._words.items():
+            button.setText(words)
+            needed += max(0, self._row.spacing()) + button.sizeHint().width()
+        is_tight = needed > self.width()
+        for button, words in self._words.items():
+            button.setText("" if is_tight else words)
+            button.setToolTip(words if is_tight else "")
+            button.updateGeometry()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit()
+
+
 class Counts(QWidget):
     """How many tokens are learned, read only and cut off, each with the sample of its drawing."""
 
@@ -198,9 +226,10 @@ class Counts(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        self._words: dict[str, tuple[QWidget, Text]] = {}
+        self._words: dict[str, tuple[QWidget, Elided]] = {}
         for kind in _SAMPLES:
-            sample, words = _Sample(kind), Text("", "small", "text2")
+            sample, words = _Sample(kind), Elided("", "small", "text2")
+            words.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
             layout.addWidget(sample)
             layout.addWidget(words)
             layout.addSpacing(6)

@@ -94,7 +94,7 @@ class ExportPage(PageWidget):
         elif width < at_text_size(_NARROW_BELOW):
             side = _SIDE_NARROW
         self.verification.setFixedWidth(at_text_size(side))
-        self.targets.set_compact(self.window().height() < _LOW_BELOW)
+        self.targets.set_compact(self.window().height() < at_text_size(_LOW_BELOW))
         if not self._has_chosen_list:
             self.all_types.setChecked(self.window().height() >= _TALL_FROM)
 

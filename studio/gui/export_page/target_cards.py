@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QRadioButton, QSizePolicy, QWidget
 
 from studio.export.forecast import TargetForecast
@@ -14,7 +14,7 @@ from studio.gui import figures
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box, focus_ring
 from studio.gui.controls.toggles import paint_radio
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import RADIUS_CARD
 
 _HEIGHT, _COMPACT_HEIGHT = 102, 66
@@ -41,7 +41,8 @@ class TargetCard(KeyboardFocus, QRadioButton):
         self.setEnabled(not forecast.problem)
         has_size = forecast.num_bytes and not self.target.is_verified  # with types each has a size of its own
         self._detail = figures.gigabytes(forecast.num_bytes) if has_size else ""
-        self.setToolTip(forecast.problem or self.target.summary)
+        size = f" {self._detail}." if self._detail else ""
+        self.setToolTip(forecast.problem or f"{self.target.summary}{size}")
         self.setAccessibleDescription(forecast.problem or self.target.summary)
         self.update()
 
@@ -53,7 +54,10 @@ class TargetCard(KeyboardFocus, QRadioButton):
             self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(140, _COMPACT_HEIGHT if self._is_compact else _HEIGHT)
+        grown = max(1.0, theme().scale) - 1
+        if self._is_compact:
+            return QSize(140, round(_COMPACT_HEIGHT + 20 * grown))
+        return QSize(140, round(_HEIGHT + 56 * grown))
 
     minimumSizeHint = sizeHint
 
@@ -73,13 +77,16 @@ class TargetCard(KeyboardFocus, QRadioButton):
         room = rect.width() - 28
         painter.setFont(font("item"))
         painter.setPen(t.text)
-        painter.drawText(QRectF(14, 38, room, 20), Qt.AlignmentFlag.AlignVCenter, self.text())
+        line = 20 * max(1.0, theme().scale)
+        title = QFontMetricsF(painter.font()).elidedText(self.text(), Qt.TextElideMode.ElideRight, room)
+        painter.drawText(QRectF(14, 38, room, line), Qt.AlignmentFlag.AlignVCenter, title)
         painter.setFont(font("small"))
         painter.setPen(t.text2)
         flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-        painter.drawText(QRectF(40, 12, rect.width() - 78, 18), flags, self._detail)
+        if painter.fontMetrics().horizontalAdvance(self._detail) <= rect.width() - 78:  # else the tool tip has it
+            painter.drawText(QRectF(40, 12, rect.width() - 78, 18), flags, self._detail)
         if not self._is_compact:
-            painter.drawText(QRectF(14, 58, room, 36), _WRAP, self._words(painter, room))
+            painter.drawText(QRectF(14, 38 + line, room, 1.8 * line), _WRAP, self._words(painter, room))
         if self.shows_focus:
             focus_ring(painter, rect, RADIUS_CARD)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistentModelIndex, QRectF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QStyleOptionViewItem, QWidget
 
 from studio.export.quant_types import NEED_MATRIX, TYPES, USUAL
@@ -13,12 +13,15 @@ from studio.gui import figures
 from studio.gui.controls import RowDelegate, Table
 from studio.gui.controls.painting import edge_box, fill_box
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import tokens
+from studio.gui.theme import theme, tokens
 
 _COMMON = [name for name, kind in TYPES.items() if kind.is_common]
 Index = QModelIndex | QPersistentModelIndex
 _HEADS = ("", "Type", "Bits", "Size", "What you give up", "Must agree")
 _RIGHT = (2, 3, 5)
+_LEAST_TOLD = (2, 5)  # left out where large text has no room for them
+_GIVEN_UP = 4  # takes the room that is left
+_WIDTHS = {0: 46, 1: 90, 2: 52, 3: 80, 5: 88}  # the first holds a box, which does not grow with the text
 NOT_MADE = f"{', '.join(NEED_MATRIX)} need an importance matrix, which is not measured here. Q2_K and IQ3_S do without."
 NUM_TYPES = len(TYPES)
 
@@ -163,11 +166,12 @@ class TypesTable(Table):
         self.setItemDelegate(_Delegate(self))
         self.setSelectionMode(Table.SelectionMode.NoSelection)
         head = self.horizontalHeader()
-        for column, width in enumerate((46, 90, 52, 80, 0, 88)):
-            if width:
-                head.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-                self.setColumnWidth(column, width)
-        head.setSectionResizeMode(4, QHeaderView.ResizeMode.Stretch)
+        head.setMinimumSectionSize(20)
+        for column in _WIDTHS:
+            head.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+        head.setSectionResizeMode(_GIVEN_UP, QHeaderView.ResizeMode.Stretch)
+        self._fit_columns()
+        theme().changed.connect(self._fit_columns)
         model.modelReset.connect(self._to_usual)
         self._to_usual()
 
@@ -175,6 +179,18 @@ class TypesTable(Table):
         self.setAutoScroll(False)  # the list begins at its top
         self.setCurrentIndex(self.types.index(self.types.names.index(USUAL), 1))
         self.setAutoScroll(True)
+
+    def _fit_columns(self) -> None:
+        scale = max(1.0, theme().scale)
+        for column, width in _WIDTHS.items():
+            self.setColumnWidth(column, round(width * scale) if column else width)
+        has_room = self.width() >= (sum(_WIDTHS.values()) + 80) * scale
+        for column in _LEAST_TOLD:
+            self.setColumnHidden(column, not has_room)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_columns()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Space:

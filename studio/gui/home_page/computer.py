@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.context import Context
 from studio.gui.controls import Card, Elided, Hairline, Progress, ScrollColumn, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import theme, tokens
+from studio.gui.theme import tokens
 from studio.machine.resources import Gpu, Resources
 from studio.planner.rough import fits_here
 
@@ -42,7 +42,9 @@ class _Part(QWidget):
         self.name = Elided(name, "body_strong")
         self.name.setMinimumWidth(self.name.fontMetrics().horizontalAdvance("Memory") + 4)
         head.addWidget(self.name, 1)
-        self.amount = Text("", "small", "text2")
+        self.amount = Elided("", "small", "text2")
+        self.amount.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self._short = self._whole = ""
         head.addWidget(self.amount)
         layout.addLayout(head)
         self.bar = Progress(name=name, tone="text2")
@@ -54,12 +56,22 @@ class _Part(QWidget):
         """What is free of how much."""
         if name:
             self.name.say(name)
-        whole = f"{figures.plain_gigabytes(free)} of {figures.plain_gigabytes(total)} GB free"
-        self.amount.setToolTip(whole)
-        self.amount.say(whole if theme().scale < 1.2 else f"{figures.plain_gigabytes(free)} GB free")
+        self._whole = f"{figures.plain_gigabytes(free)} of {figures.plain_gigabytes(total)} GB free"
+        self._short = f"{figures.plain_gigabytes(free)} GB free"
+        self.amount.setToolTip(self._whole)
+        self._fit()
         self.bar.set_share(1 - free / total)
         self.line.say(line)
         self.line.setVisible(bool(line))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = self.width() - 18 - self.name.minimumWidth() - 16
+        fits = self.amount.fontMetrics().horizontalAdvance(self._whole) < room
+        self.amount.say(self._whole if fits else self._short)
 
 
 class Computer(Card):

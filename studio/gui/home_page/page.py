@@ -5,14 +5,17 @@ from __future__ import annotations
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from studio.gui.context import Context
-from studio.gui.controls import Button
+from studio.gui.controls import Button, ScrollColumn
 from studio.gui.home_page.computer import Computer
 from studio.gui.home_page.new_project import NewProject
 from studio.gui.home_page.recents import Recents
 from studio.gui.home_page.try_it import TryIt
 from studio.gui.icons import Icon
 from studio.gui.page import Command, PageWidget
+from studio.gui.theme import at_text_size, theme
 from studio.gui.tokens import CARD_GAP
+
+_LEAST_RECENTS = 200
 
 
 class HomePage(PageWidget):
@@ -26,10 +29,12 @@ class HomePage(PageWidget):
         self.new_project, self.try_it = NewProject(context), TryIt(context)
         self.recents, self.computer = Recents(context), Computer(context)
         self._top, self._low = _row(), _row()
-        self.body.addLayout(self._top)
-        self.body.addLayout(self._low, 1)
+        self._cards = ScrollColumn(spacing=CARD_GAP)  # a low window with large text has no room for all
+        self._cards.column.addLayout(self._top)
+        self._cards.column.addLayout(self._low, 1)
         self._rest = QWidget()  # below the cards of a first run, which are as high as what is in them
-        self.body.addWidget(self._rest, 1)
+        self._cards.column.addWidget(self._rest, 1)
+        self.body.addWidget(self._cards, 1)
         self._arrange()
         self._connect()
 
@@ -62,6 +67,7 @@ class HomePage(PageWidget):
         self.new_project.ready_changed.connect(self._on_ready)
         self.context.session.runs_changed.connect(self._on_runs)
         self.recents.emptied.connect(self._arrange)
+        theme().changed.connect(self._fit)
 
     def _arrange(self) -> None:
         """The first time there is nothing to go back to: the quickest way in takes the whole width."""
@@ -76,7 +82,11 @@ class HomePage(PageWidget):
         _share(self._low, (self.new_project if is_first else self.recents, 11), (self.computer, 4))
         self.recents.setVisible(not is_first)
         self._rest.setVisible(is_first)
-        self.body.setStretch(1, 0 if is_first else 1)
+        self._cards.column.setStretch(1, 0 if is_first else 1)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.recents.setMinimumHeight(at_text_size(_LEAST_RECENTS))
 
     def _on_ready(self, is_ready: bool) -> None:
         # One primary button in sight: the one that the person is heading for.

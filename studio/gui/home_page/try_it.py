@@ -45,7 +45,7 @@ class TryIt(Card):
     def __init__(self, context: Context) -> None:
         super().__init__("Try it now")
         self._context = context
-        self.body.addWidget(Text("Tune the small model that comes with Tunesmith.", "small", "text2"))
+        self.body.addWidget(Text("Tune the small model that comes with Tunesmith.", "small", "text2", wrap=True))
         self.start_button = Button("Start", "primary", icon=Icon.PLAY)
         self.start_button.setAccessibleName("Start tuning the starter")
         foot = QHBoxLayout()

@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from studio.gui.controls import Badge, Card, Radio, Text
+from studio.gui.controls import Badge, Card, Elided, Radio, Text
 from studio.gui.controls.painting import antialiased, edge_box
 from studio.gui.theme import tokens
 from studio.gui.tokens import RADIUS_CARD
@@ -35,7 +35,8 @@ class ChoiceCard(Card):
         self.radio = Radio("")
         self.radio.setAccessibleName(title)
         self.radio.setFixedWidth(20)
-        self.name = Text(title, "item")
+        self.name = Elided(title, "item")
+        self.name.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.badge = Badge("", "good")
         self.badge.hide()
         self.summary = Text(summary, "small", "text2", wrap=True)

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLayout
 
 from studio.gui.theme import theme
 
-_LARGE = 1.15
+LARGE = 1.15
 
 
 def clear(layout: QLayout) -> None:
@@ -28,5 +28,5 @@ class TurningRow(QHBoxLayout):
         theme().changed.connect(self._turn)
 
     def _turn(self) -> None:
-        is_large = theme().scale > _LARGE
+        is_large = theme().scale > LARGE
         self.setDirection(QBoxLayout.Direction.TopToBottom if is_large else QBoxLayout.Direction.LeftToRight)

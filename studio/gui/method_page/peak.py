@@ -10,9 +10,9 @@ from studio.gui.controls import Button, Card, Elided, MemoryBar, Text
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.figures import UNKNOWN, duration, gigabytes, plain_gigabytes
 from studio.gui.icons import Icon
-from studio.gui.method_page.layouts import TurningRow, clear
+from studio.gui.method_page.layouts import LARGE, TurningRow, clear
 from studio.gui.method_page.verdict import kind_words
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import CARD_PADDING
 from studio.planner.forecast import Forecast
 from studio.planner.wear import streaming_words
@@ -88,6 +88,7 @@ class PeakCard(Card):
         self.exact.set_glyph(None if is_busy else Icon.FLASK)
         self.exact.setVisible(is_busy or may_start)
         self.tracing.say(words)
+        self.tracing.setVisible(bool(words) or theme().scale <= LARGE)  # beside the buttons it keeps them at the right
 
     def _lay_out(self) -> None:
         words = QVBoxLayout()

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QBrush, QPen
+from PySide6.QtGui import QBrush, QFontMetricsF, QPen
 from PySide6.QtWidgets import QWidget
 
 from studio.gui import figures
@@ -24,6 +24,18 @@ _SLACK = 1.04
 _FAR = 4.0  # a limit this many times the peak would flatten the curve; it is then named at the top edge
 
 
+class _WholeTimes(TimeAxis):
+    """The last time is left out where large text would cut it."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        ((spacing, times),) = super().tickValues(low, high, size)
+        if times:
+            half = QFontMetricsF(font("caption")).horizontalAdvance(self.words(times[-1], spacing)) / 2
+            if (high - times[-1]) * size < half * (high - low):
+                times = times[:-1]
+        return [(spacing, times)]
+
+
 class MemoryPlot(PlotFrame):
     """Memory over seconds of training."""
 
@@ -38,7 +50,7 @@ class MemoryPlot(PlotFrame):
         self._predicted_line = pg.InfiniteLine(angle=0, movable=False)
         self._limit_line = pg.InfiniteLine(angle=0, movable=False)
         self._predicted_words, self._limit_words = label((1, 1.05)), label((1, -0.05))
-        super().__init__(TimeAxis("bottom"), GigabyteAxis("left"), name="Memory over time", parent=parent)
+        super().__init__(_WholeTimes("bottom"), GigabyteAxis("left"), name="Memory over time", parent=parent)
         # The sum of all kinds lies at the back, the lowest kind alone in front: no area between two curves is needed.
         for z, item in enumerate(reversed(self._areas)):
             item.setZValue(z)
@@ -124,6 +136,7 @@ class MemoryPlot(PlotFrame):
         most = max(peak, self._predicted)
         is_far = self._limit > _FAR * most > 0
         top = 1.25 * most if is_far or not self._limit else max(most, self._limit) * 1.1
+        top = max(top, self._predicted / (1 - self._share_of_words()))
         self.view.setYRange(0, top or 1e9, padding=0)
         right = self.x_range[1]
         self._place_line(self._limit_line, self._limit_words, 0.0 if is_far else self._limit, right)
@@ -137,6 +150,11 @@ class MemoryPlot(PlotFrame):
         self._place_line(self._predicted_line, self._predicted_words, self._predicted, right)
         self._predicted_words.setText(f"Predicted peak {figures.gigabytes(self._predicted)}")
         self._limit_words.setColor(tokens().text3 if is_far else tokens().danger)
+
+    def _share_of_words(self) -> float:
+        """Of the plot's height, what a line of words takes."""
+        words = 1.1 * QFontMetricsF(font("small_strong")).height() + 4
+        return min(0.5, words / max(self.area().height(), 1.0))
 
     def _place_line(self, line: pg.InfiniteLine, words: pg.TextItem, value: float, right: float) -> None:
         for item in (line, words):
