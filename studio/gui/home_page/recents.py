@@ -92,7 +92,7 @@ class _Row(KeyboardFocus, QAbstractButton):
             self._write(painter, at[1], 21, at[2] - at[1] - 12, f"{title}, run {look.number}", "body", "text2")
         elif not look.problem:
             self._write(painter, at[1], 21, at[2] - at[1] - 12, "none yet", "body", "text3")
-        self._paint_loss(painter, at[2])
+        self._paint_loss(painter, at[2], at[3] - at[2])
         self._paint_badge(painter, at[3])
         when = figures.when(self.entry.recent.opened)
         width = QFontMetricsF(font("small")).horizontalAdvance(when)
@@ -109,16 +109,20 @@ class _Row(KeyboardFocus, QAbstractButton):
         top = self.height() / 2 + (y + 9 - LIST_ROW_HEIGHT / 2) * theme().scale - line / 2
         painter.drawText(QRectF(x, top, room, line), Qt.AlignmentFlag.AlignVCenter, shown)
 
-    def _paint_loss(self, painter: QPainter, x: float) -> None:
+    def _paint_loss(self, painter: QPainter, x: float, room: float) -> None:
         values = [value for value in self.entry.overview.evals if math.isfinite(value)]
         if not values:
             return
-        self._write(painter, x + 82, 21, 50, f"{values[-1]:.2f}", "body_strong")
+        last = figures.loss(values[-1])
+        words = QFontMetricsF(font("body_strong")).horizontalAdvance(last) + 2
+        curve = max(0.0, min(66.0, room - words - 24))
+        self._write(painter, x + curve + 16, 21, words, last, "body_strong")
         if len(values) < 2:
             return
         low, high = min(values), max(values)
+        step, rise = curve / (len(values) - 1), 20 / ((high - low) or 1)
         points = [
-            QPointF(x + 66 * at / (len(values) - 1), self.height() / 2 + 10 - 20 * (value - low) / ((high - low) or 1))
+            QPointF(x + step * at, self.height() / 2 + 10 - rise * (value - low))
             for at, value in enumerate(values)
         ]
         is_live = self._badge()[1] == "good"
