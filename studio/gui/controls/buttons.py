@@ -6,7 +6,7 @@ from typing import Literal
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPaintEvent
-from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QDialog, QPushButton, QSizePolicy, QWidget
 
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box, focus_ring
 from studio.gui.icons import Icon, paint_icon
@@ -99,7 +99,8 @@ class Button(KeyboardFocus, QPushButton):
             return (t.danger_fill.darker(112) if hovered or pressed else t.danger_fill), t.on_danger, None
         if self.role == "quiet":
             return (t.hover if hovered or pressed or self.isChecked() else None), t.text, None
-        return (t.hover if hovered or pressed or self.isChecked() else t.raised), t.text, t.border
+        edge = t.field_edge if isinstance(self.window(), QDialog) else t.border  # a dialog is as light as the button
+        return (t.hover if hovered or pressed or self.isChecked() else t.raised), t.text, edge
 
 
 class IconButton(Button):

@@ -158,7 +158,7 @@ class _NumberField:
         _bare(widget)
         _bare(widget.lineEdit())
         unit = round(QFontMetricsF(font("small")).horizontalAdvance(self._unit)) + 6 if self._unit else 0
-        widget.lineEdit().setTextMargins(4, 0, unit, 0)
+        widget.lineEdit().setTextMargins(7, 0, unit, 0)
 
     def set_wrong(self, wrong: bool) -> None:
         """Show that what stands here cannot be used."""

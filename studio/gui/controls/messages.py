@@ -119,8 +119,7 @@ class EmptyState(Card):
         self.text = Text(text, "body", "text2", wrap=True)
         self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.text.setMaximumWidth(420)
-        self.text.setMinimumWidth(260)
-        self.body.addWidget(self.text, 0, Qt.AlignmentFlag.AlignHCenter)
+        self.body.addLayout(_in_the_middle(self.text))
         self.buttons: list[Button] = []
         row = QHBoxLayout()
         row.setSpacing(CONTROL_GAP)

@@ -15,6 +15,7 @@ from studio.errors import UserError
 from studio.formats import FORMATS, Recognised, recognise
 from studio.gui.controls import Button, Card, Choice, Dialog, Text
 from studio.gui.data_page.conversation import SPEAKERS
+from studio.gui.theme import theme
 
 _ROWS, _CHARACTERS = 3, 68
 _NONE = ""
@@ -170,7 +171,7 @@ class _Sample(Card):
         self._words.setSpacing(3)
         self.body.addLayout(self._words)
         self.body.addStretch(1)
-        self.setMinimumHeight(132)
+        self.setMinimumHeight(round(158 * max(1.0, theme().scale)))
 
     def show_row(self, reader: Recognised, value: Mapping[str, Any]) -> None:
         """Show it as the format reads it, or why it cannot."""

@@ -136,7 +136,7 @@ class RunsPage(PageWidget):
     def _say_facts(self) -> None:
         entries, project = self.library.entries, self.context.session.project
         if not entries or project is None:
-            self.facts.say("")
+            self.facts.say(f"No runs of {project.name} yet" if project and not self.context.session.runs else "")
             return
         count = f"{figures.count(len(entries))} run{'' if len(entries) == 1 else 's'} of {project.name}"
         sizes = [entry.digest.sizes.total for entry in entries if entry.digest is not None]

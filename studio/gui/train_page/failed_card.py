@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.gui.controls import Button, Card, Hairline, Text
@@ -31,7 +30,7 @@ class FailedCard(Card):
         super().__init__(spacing=10, parent=parent)
         head = QHBoxLayout()
         head.setSpacing(10)
-        head.addWidget(Glyph(Icon.ERROR, "danger"), 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(Glyph(Icon.ERROR, "danger"))
         self._title = Text("", "heading", wrap=True)
         head.addWidget(self._title, 1)
         self._copy = Button("Copy report", "quiet", icon=Icon.COPY, compact=True)
