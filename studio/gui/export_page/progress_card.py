@@ -59,7 +59,7 @@ class ProgressCard(Card):
             self.count.say("what is half-made is removed" if run.is_cancelled else "")
             return
         self._show_file(file, run)
-        waiting = [other.path.stem for other in run.files if other.phase == "waiting"]
+        waiting = [other.path.name for other in run.files if other.phase == "waiting"]
         more = f" and {len(waiting) - _QUEUED_NAMES} more" if len(waiting) > _QUEUED_NAMES else ""
         self.queue.say(f"then {', '.join(waiting[:_QUEUED_NAMES])}{more}" if waiting else "")
 

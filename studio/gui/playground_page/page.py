@@ -347,7 +347,7 @@ class PlaygroundPage(PageWidget):
         self.chat.sides[name].render(self.chat.next_messages(name, self.composer.box.toPlainText().strip()))
 
     def _show_prompt(self, name: str, text: str, count: int) -> None:
-        dialog = PromptDialog(text, count, self.chat.sides[name].name, self)
+        dialog = PromptDialog(text, count, "the tuned model" if name == TUNED else "the model before tuning", self)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 

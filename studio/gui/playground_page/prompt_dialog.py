@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
-from studio.gui import figures
 from studio.gui.controls import Dialog, Text, TextBox
 from studio.gui.theme import font
+from studio.sizes import counted
 
 
 class PromptDialog(Dialog):
@@ -15,7 +15,7 @@ class PromptDialog(Dialog):
 
     def __init__(self, text: str, tokens: int, model: str, parent: QWidget | None = None) -> None:
         words = (
-            f"What {model} reads before it answers: {figures.count(tokens)} tokens, special ones as they are written."
+            f"What {model} reads before it answers: {counted(tokens, 'token')}, special ones as they are written."
         )
         super().__init__("The exact prompt", words, width=680, parent=parent)
         self.body.addWidget(Text(words, "small", "text2", wrap=True))
