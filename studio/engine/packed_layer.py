@@ -30,6 +30,15 @@ class PackedLayer(Linear4bit):
         self.weight = packed
         self.bias = layer.bias
 
+    @property
+    def W_q(self) -> torch.Tensor:  # what peft looks for in a layer that can unpack itself (for DoRA)
+        """As it lies in memory."""
+        return self.weight
+
+    def dequantize(self) -> torch.Tensor:
+        """All of the weight, unpacked."""
+        return self.weight.new_empty(self.out_features, self.in_features, dtype=self.compute_dtype)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Unpack, multiply, forget."""
         out: torch.Tensor = _Unpacked.apply(x.to(self.compute_dtype), self.out_features)

@@ -31,10 +31,11 @@ FAMILIES = ("llama", "qwen3", "gemma3")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", ["lora", "qlora", "full"])
+@pytest.mark.parametrize("method", ["lora", "qlora", "qlora method.dora=true", "full"])
 def test_a_trace_takes_what_the_step_takes(family: str, method: str, tmp_path: Path) -> None:
     facts = read_facts(make_toy(tmp_path / family, family, hidden_size=128, num_hidden_layers=3))
-    probe = Probe(spec(f"method.key={method}", "train.batch_size=2"), facts, tokens=400, longest=200)
+    draft = spec(*f"method.key={method}".split(), "train.batch_size=2")
+    probe = Probe(draft, facts, tokens=400, longest=200)
     traced, measured = trace(probe), measure(probe, "cpu")
     assert sum(traced.values()) == pytest.approx(sum(measured.values()), rel=0.02)
 
