@@ -39,6 +39,7 @@ class Trained:
         gathered: the same where several micro-batches add up before anything learns, where that is more.
         state: numbers that have optimizer state on the device at once.
         parked, shelved: numbers whose optimizer state waits in RAM, and on the disk.
+        in_short: whether trained matrices stay in the run's own precision (GaLore and its kin) rather than in fp32.
         ends: whether embeddings and the output matrix are among the trained weights.
         layers: decoder layers whose own weights are trained at once (their inputs must be kept for that).
         depth: decoder layers that the backward pass goes through, from the last one downwards; None is all.
@@ -65,6 +66,8 @@ class Trained:
         graph_bytes: of activations, so many may stay in RAM where the processor computes layers anew; None for what is
             spare.
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
+        taking_bytes: the same while a weight's gradient is taken over on the way back.
+        following_bytes: the same when weights follow a step, once gradients are gone.
         elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
             pass through.
         recomputes: whether each layer is computed anew on the way back, so that only its input is kept.
@@ -83,6 +86,7 @@ class Trained:
     state: int = 0
     parked: int = 0
     shelved: int = 0
+    in_short: bool = False
     ends: bool = False
     layers: int = 0
     depth: int | None = None
@@ -98,6 +102,8 @@ class Trained:
     norms_alone: bool = False
     extra_bytes: int = 0
     scratch_bytes: int = 0
+    taking_bytes: int = 0
+    following_bytes: int = 0
     moved: int = 0
     stored_bytes: int = 0
     read_bytes: int = 0

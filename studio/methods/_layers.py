@@ -37,3 +37,8 @@ def hold_layers(shapes: Shapes, count: int, *, others: bool) -> Trained:
         ends=others,
         layers=min(count, shapes.layers),
     )
+
+
+def widest_matrix(shapes: Shapes) -> int:
+    """Numbers in the largest matrix of a decoder layer; all its experts are two, the first of them twice as tall."""
+    return max(shapes.widest, 2 * shapes.expert_count * shapes.expert_width * shapes.hidden)

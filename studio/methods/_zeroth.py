@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from studio.declare import setting
 from studio.methods import MethodParams, Trained
+from studio.methods._layers import widest_matrix
 from studio.models.arithmetic import Shapes
 
 
@@ -32,7 +33,7 @@ def hold_nothing(params: ZerothParams, shapes: Shapes) -> Trained:
     return Trained(
         extra_bytes=2 * outside,
         moved=layer,
-        scratch_bytes=12 * max(shapes.largest if outside else shapes.widest, 1),
+        scratch_bytes=18 * max(shapes.largest if outside else widest_matrix(shapes), 1),
         backward=False,
         forwards=2.0,
     )

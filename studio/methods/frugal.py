@@ -54,6 +54,8 @@ def _estimate(params: FrugalParams, shapes: Shapes) -> Trained:
         lambda linear: max(1, round(params.share * linear.inputs)) * linear.outputs,
         others=params.train_embeddings,
         vectors=True,
+        taking=20,
+        following=18,
     )
 
 

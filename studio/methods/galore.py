@@ -49,7 +49,7 @@ def _estimate(params: GaloreParams, shapes: Shapes) -> Trained:
     def basis(linear: Linear) -> int:
         return 4 * min(params.rank, linear.inputs, linear.outputs) * min(linear.inputs, linear.outputs)
 
-    return hold_cores(shapes, core, others=params.train_embeddings, vectors=True, buffer=basis)
+    return hold_cores(shapes, core, others=params.train_embeddings, vectors=True, buffer=basis, taking=2, following=22)
 
 
 def _prepare(base: Base, params: GaloreParams) -> Prepared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from studio.declare import setting
@@ -13,6 +14,10 @@ from studio.models.facts import ModelFacts
 
 if TYPE_CHECKING:
     from studio.engine.prepared import Base, Prepared
+
+
+_ONE_IN_TWENTY = 1.64
+"""Deviations above its mean that a draw exceeds so often."""
 
 
 class HftParams(MethodParams):
@@ -49,14 +54,24 @@ def _problems(params: HftParams, facts: ModelFacts | None) -> list[Problem]:
 def _estimate(params: HftParams, shapes: Shapes) -> Trained:
     inside = sum(shapes.layer_sizes)
     trained = round(params.share * inside) + (shapes.total - inside if params.train_embeddings else 0)
+    beyond = _drawn_beyond(params.share, shapes.expert_layers)
+    trained += round(beyond * shapes.experts / max(1, shapes.expert_layers))
     return Trained(
         weights=trained,
         exact=trained,
         gradients=trained,
         state=trained,
         ends=params.train_embeddings,
-        layers=round(params.share * shapes.layers),
+        layers=round(params.share * shapes.layers + beyond),
     )
+
+
+def _drawn_beyond(share: float, layers: int) -> float:
+    """Layers beyond the mean whose experts a draw may train, which one draw in twenty exceeds.
+
+    A layer's experts are drawn as one against its router, so that chance decides over most of a mixture's numbers.
+    """
+    return min(_ONE_IN_TWENTY * math.sqrt(layers * share * (1 - share)), layers * (1 - share))
 
 
 def _prepare(base: Base, params: HftParams) -> Prepared:

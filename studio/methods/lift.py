@@ -47,6 +47,7 @@ def _estimate(params: LiftParams, shapes: Shapes) -> Trained:
         others=False,
         vectors=False,
         buffer=lambda linear: 8 * params.rank * (linear.inputs + linear.outputs),
+        taking=6,
     )
 
 

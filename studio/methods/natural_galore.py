@@ -58,7 +58,7 @@ def _estimate(params: NaturalGaloreParams, shapes: Shapes) -> Trained:
         basis = min(params.rank, linear.inputs, linear.outputs) * min(linear.inputs, linear.outputs)
         return 4 * (basis + params.history * core(linear))
 
-    return hold_cores(shapes, core, others=params.train_embeddings, vectors=True, buffer=buffer)
+    return hold_cores(shapes, core, others=params.train_embeddings, vectors=True, buffer=buffer, taking=2, following=22)
 
 
 def _prepare(base: Base, params: NaturalGaloreParams) -> Prepared:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
-from studio.methods._layers import hold_layers, layer_problems
+from studio.methods._layers import hold_layers, layer_problems, widest_matrix
 from studio.methods._reduced import ReducedParams, hold_cores
 from studio.models.arithmetic import Linear, Shapes
 from studio.models.facts import ModelFacts
@@ -58,7 +58,7 @@ def _estimate(params: OwloreParams, shapes: Shapes) -> Trained:
     def basis(linear: Linear) -> int:
         return 4 * min(params.rank, linear.inputs, linear.outputs) * min(linear.inputs, linear.outputs)
 
-    every = hold_cores(shapes, core, others=False, vectors=False, buffer=basis)
+    every = hold_cores(shapes, core, others=False, vectors=False, buffer=basis, following=16)
     active = hold_layers(shapes, params.active_layers, others=params.train_embeddings)
     # Stand-ins of all layers are there; only the active ones' have gradients and state.
     share = min(1.0, params.active_layers / max(1, shapes.layers))
@@ -68,8 +68,9 @@ def _estimate(params: OwloreParams, shapes: Shapes) -> Trained:
         every,
         weights=outside,
         exact=active.exact,
-        gradients=moving + shapes.widest,
+        gradients=moving + widest_matrix(shapes),
         state=moving,
+        in_short=False,
         layers=active.layers,
     )
 

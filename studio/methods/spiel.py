@@ -48,7 +48,7 @@ def _estimate(params: SpielParams, shapes: Shapes) -> Trained:
     def core(linear: Linear) -> int:
         return max(1, round(params.density * linear.inputs * linear.outputs))
 
-    return hold_cores(shapes, core, others=False, vectors=False, buffer=lambda linear: 12 * core(linear))
+    return hold_cores(shapes, core, others=False, vectors=False, buffer=lambda linear: 12 * core(linear), taking=6)
 
 
 def _prepare(base: Base, params: SpielParams) -> Prepared:

@@ -248,17 +248,23 @@ def _feed_forward(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_tra
 def _experts(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
     """Sorted inputs and outcomes of the chosen experts, what goes into their last product, and who was chosen.
 
-    Their products keep out of autocast (transformers' `_grouped_mm`): experts that are trained compute in fp32.
+    Their products keep out of autocast (transformers' `_grouped_mm`): experts that are kept in fp32 compute in it.
     """
+    own = _of_own_experts(trained, batch)
     if is_trained:
-        each = 2.0 * shapes.hidden * 4 + 4.0 * shapes.expert_width * (4 - batch.compute)
+        each = 2.0 * shapes.hidden * own + 4.0 * shapes.expert_width * (own - batch.compute)
     elif trained.adapts_experts:
         each = (2.0 * shapes.hidden + shapes.expert_width) * batch.compute
     else:
         each = float(shapes.hidden * batch.compute)
     if shapes.clamps_gates:
-        each += 3.0 * shapes.expert_width * (4 if is_trained else batch.compute)
+        each += 3.0 * shapes.expert_width * (own if is_trained else batch.compute)
     return shapes.experts_active * (each + _CHOICE_BYTES) + 4.0 * shapes.expert_count
+
+
+def _of_own_experts(trained: Trained, batch: MicroBatch) -> int:
+    """Bytes of a number in arithmetic with experts that are trained themselves."""
+    return batch.compute if trained.in_short else 4
 
 
 def _share_bytes(shapes: Shapes, batch: MicroBatch) -> int:
@@ -289,7 +295,8 @@ def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     places = shapes.experts_active * batch.tokens
     if not shapes.experts or trained.layers:
         passing = _returning_a_token(shapes, trained, batch) * batch.tokens
-        return max(passing, 12.0 * shapes.hidden * places, _expert_gradients(shapes, batch.tokens))
+        own = _of_own_experts(trained, batch)
+        return max(passing, 3.0 * own * shapes.hidden * places, _expert_gradients(shapes, batch.tokens, own))
     share, c = _share_bytes(shapes, batch), batch.compute
     weighed = shapes.hidden * (3 * share + (c if share > c else 0))
     wide = float(shapes.expert_width * c)
@@ -299,13 +306,13 @@ def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     return max(places * weighed, places * halves + summed)
 
 
-def _expert_gradients(shapes: Shapes, tokens: int) -> float:
+def _expert_gradients(shapes: Shapes, tokens: int, own: int) -> float:
     """Gradients of one layer's own experts, less what its tokens have let go by then.
 
     They come as one tensor for all experts, far larger than any other of a layer, and before its attention's.
     """
     numbers = 3 * shapes.expert_count * shapes.expert_width * shapes.hidden
-    return 4.0 * (numbers - shapes.experts_active * (2 * shapes.expert_width + shapes.hidden) * tokens)
+    return float(own) * (numbers - shapes.experts_active * (2 * shapes.expert_width + shapes.hidden) * tokens)
 
 
 def _returning_a_token(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:

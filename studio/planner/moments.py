@@ -29,6 +29,7 @@ class Steady:
         moved: a layer's weights a second time, while it computes.
         unpacked: a 4-bit layer's weights, unpacked for use.
         scratch: what the optimizer's step needs beside.
+        taking, following: what the method needs beside while a gradient comes, and when weights follow a step.
     """
 
     weights: float
@@ -46,6 +47,8 @@ class Steady:
     moved: float
     unpacked: float
     scratch: float
+    taking: float
+    following: float
 
 
 def steady(
@@ -90,6 +93,8 @@ def steady(
         moved=float(batch.compute * trained.moved),
         unpacked=batch.compute * shapes.widest if quantised else 0.0,
         scratch=scratch + trained.scratch_bytes,
+        taking=float(trained.taking_bytes),
+        following=float(trained.following_bytes),
     )
 
 
@@ -101,8 +106,10 @@ def fullest(base: Steady, kept: Kept) -> tuple[str, dict[str, int]]:
 
 
 def while_stepping(base: Steady) -> dict[str, int]:
-    """Bytes by kind while the optimizer steps."""
-    return _memory(base, activations=base.scratch, gradients=base.gradients, unpacked=False)
+    """Bytes by kind while the optimizer steps, or just afterwards."""
+    stepping = _memory(base, activations=base.scratch, gradients=base.gradients, unpacked=False)
+    following = _memory(base, activations=base.following, unpacked=False)
+    return max(stepping, following, key=lambda each: sum(each.values()))
 
 
 def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
@@ -127,11 +134,11 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
         ),
         "first layer back": _memory(
             base,
-            activations=inputs + kept.one_layer + kept.returning + (0 if kept.one_layer else base.copies),
+            activations=inputs + kept.one_layer + kept.returning + base.taking + (0 if kept.one_layer else base.copies),
             gradients=base.held + base.waiting,
         ),
         "last layer back": _memory(
-            base, activations=kept.one_layer + kept.returning, gradients=base.gradients - base.lowest
+            base, activations=kept.one_layer + kept.returning + base.taking, gradients=base.gradients - base.lowest
         ),
         "embeddings": _memory(base, activations=base.embedding_gradient, gradients=base.gradients),
         "optimizer": while_stepping(base),

@@ -12,9 +12,10 @@ from tests.bench.memory import BASELINE, is_worse, toy_facts, tracked_cell
 KEPT = json.loads(BASELINE.read_text(encoding="utf-8"))
 # One cell each: the bench measures all.
 CELLS = [("llama", "lora"), ("llama", "qlora"), ("qwen3", "full"), ("qwen3", "galore"), ("gemma3", "lisa")]
+CELLS += [("qwen3_moe", "galore"), ("qwen3_moe", "hft"), ("deepseek_v3", "lora"), ("deepseek_v3", "mezo")]
 
 
-@pytest.mark.parametrize("part", ["tracked", "process"])
+@pytest.mark.parametrize("part", ["tracked", "mixtures", "process"])
 def test_what_is_kept_is_within_the_promise(part: str) -> None:
     found = KEPT[part]
     assert found["median"] <= 0.05 and found["worst"] <= 0.12 and found["lowest"] >= -0.05
