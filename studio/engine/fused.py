@@ -3,6 +3,7 @@
 peft makes several tensors of the output's size on the way (the product, the scaled product, the sum; DoRA twice as
 many, and the whole adapted weight) and keeps a copy of each hidden input. Here each sum is made in place, scaling is
 done on tensors as narrow as the rank, a hidden input is a byte a number, and DoRA's lengths come from narrow products.
+An input that can be made again of what is kept in any case (see `light.py`) is not kept.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+
+from studio.engine.light import Again
 
 
 def fuse(model: nn.Module) -> None:
@@ -72,7 +75,7 @@ def _add(
         # Both want the same input's gradient, so it is made here once, not by the base layer's own graph.
         weight, result = base.weight, result.detach()
     hidden = dropout.p if isinstance(dropout, nn.Dropout) and dropout.training else 0.0
-    settings = _Settings(scaling, hidden, base.bias)
+    settings = _Settings(scaling, hidden, base.bias, getattr(x, "again", None))
     added: torch.Tensor = _Added.apply(result, x.to(dtype), down.to(dtype), up.to(dtype), stretch, weight, settings)
     return added
 
@@ -100,6 +103,7 @@ class _Settings(NamedTuple):
     scaling: float
     hidden: float
     bias: torch.Tensor | None
+    again: Again | None = None
 
 
 class _Added(torch.autograd.Function):
@@ -126,14 +130,16 @@ class _Added(torch.autograd.Function):
                 result.add_(settings.bias * (1 - stretch))
         ctx.mark_dirty(result)
         _, _, wants_down, wants_up, *_ = ctx.needs_input_grad
-        kept = (flat if wants_down else None, narrow if wants_up else None, None if stretch is None else result)
-        ctx.save_for_backward(*kept, down, up, weight, shown, stretch, settings.bias)
-        ctx.scaling, ctx.shape = scaling, x.shape
+        makes = settings.again if wants_down else None
+        given = makes.parts if makes else (flat if wants_down else None,)
+        kept = (narrow if wants_up else None, None if stretch is None else result)
+        ctx.save_for_backward(*kept, down, up, weight, shown, stretch, settings.bias, *given)
+        ctx.scaling, ctx.shape, ctx.make = scaling, x.shape, makes and makes.make
         return result
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        flat, narrow, result, down, up, weight, shown, stretch, bias = ctx.saved_tensors
+        narrow, result, down, up, weight, shown, stretch, bias, *given = ctx.saved_tensors
         (grad,) = grads
         towards_stretch = None
         if stretch is not None:
@@ -142,8 +148,11 @@ class _Added(torch.autograd.Function):
         wide = grad.reshape(-1, grad.shape[-1])
         back = (up.T @ wide.T).T.mul_(ctx.scaling)
         towards_up = (narrow.T @ wide).mul_(ctx.scaling).T if ctx.needs_input_grad[3] else None
-        towards_down = back.T @ (flat if shown is None else flat * shown) if ctx.needs_input_grad[2] else None
-        towards_x = None
+        towards_down = towards_x = None
+        if ctx.needs_input_grad[2]:
+            flat = (ctx.make(*given) if ctx.make else given[0]).to(back.dtype).reshape(-1, ctx.shape[-1])
+            towards_down = back.T @ (flat if shown is None else flat * shown)
+            del flat
         if ctx.needs_input_grad[1]:
             if shown is None and weight is not None:
                 towards_x = (wide @ weight.to(wide.dtype)).addmm_(back, down)

@@ -16,6 +16,7 @@ from torch import nn
 
 from studio.engine import attention
 from studio.engine.last_layer import LastFeedForward
+from studio.engine.light import lighten
 from studio.engine.token_nll import token_nll
 from studio.engine.weightless import is_weightless
 
@@ -44,6 +45,7 @@ class LmLoss(nn.Module):
         """
         super().__init__()
         self.model = model
+        lighten(model)
         self._per_token, self._is_even = per_token, _weighs_evenly(per_token)
         causal: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
         # Not registered again as submodules: they are parts of `model`.

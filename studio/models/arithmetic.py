@@ -62,6 +62,8 @@ class Shapes:
             plain kind with layer norm.
         norms: norms of the hidden state in a decoder layer.
         inner_norms: numbers of a token that are normed beside those: queries, keys, what they are made from.
+        scales_only: whether norms are RMS norms, which the engine makes light (studio/engine/light.py).
+        norms_first: whether a layer's parts read the outcome of a norm.
         kinds: where layers differ (dense ones before a mixture's), each kind as if the model had no others.
         order: the kind of each layer, first to last.
     """
@@ -96,6 +98,8 @@ class Shapes:
     kind: str = "llama"
     norms: int = 2
     inner_norms: int = 0
+    scales_only: bool = False
+    norms_first: bool = False
     kinds: tuple[Shapes, ...] = ()
     order: tuple[int, ...] = ()
 
@@ -189,6 +193,8 @@ def _layer_shapes(layers: Sequence[Tensors], text: Mapping[str, Any]) -> Shapes:
         kind=_kind(text, is_gated=any("gate" in linear.name for linear in linears) or experts > 0),
         norms=norms or 2,
         inner_norms=max((_inner_norms(layer, dimensions) for layer in layers), default=0),
+        scales_only=bool(text.get("rms_norm_eps") or text.get("norm_eps")),
+        norms_first=any("input_layernorm.weight" in layer for layer in layers),
     )
 
 

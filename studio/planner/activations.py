@@ -37,6 +37,7 @@ class MicroBatch:
         checkpointed: whether layers keep their input alone and are computed again.
         widened: whether arithmetic is in fp32 on weights that are kept in 16 bits.
         together: micro-batches that go through a layer before the next layer comes (streamed); else 1.
+        light: whether norms and gated parts keep little (studio/engine/light.py), as all of ours do that can.
     """
 
     tokens: int
@@ -46,6 +47,7 @@ class MicroBatch:
     checkpointed: bool = False
     widened: bool = False
     together: int = 1
+    light: bool = True
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,9 @@ def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float,
         inputs = waiting + (batch.together - 1) * (waiting + 2)
         return float(inputs * shapes.hidden * batch.stream), each
     # Nothing before the lowest layer wants a gradient, so its first norm keeps nothing, unless embeddings are trained.
-    first = 0.0 if trained.ends else 4.0 * shapes.hidden
+    first = 0.0 if trained.ends else float((batch.stream if _is_light(shapes, batch) else 4) * shapes.hidden)
+    if _makes_again(shapes, trained, batch) and not trained.ends:
+        first -= shapes.hidden * batch.compute  # its outcome stays for the adapters instead
     added = sorted((kind.plain - kind.bare for kind in reached), reverse=True)
     owned = sorted((kind.whole - kind.plain for kind in reached), reverse=True)
     total = sum(kind.bare for kind in reached) + sum(added[: max(adapted, own)]) + sum(owned[:own])
@@ -193,19 +197,27 @@ def logits_chunk(shapes: Shapes) -> int:
 
 
 def _norms(shapes: Shapes, batch: MicroBatch, *, is_trained: bool) -> float:
-    """RMS norm works in fp32 on a copy of the hidden state; a trained one keeps what it scales as well."""
+    """What they are given. One that is not light works in fp32 on a copy; trained, it keeps what it scales as well."""
     width = shapes.norms * shapes.hidden
     heads = shapes.inner_norms
     if shapes.kind == "gpt":
         return float(width * batch.stream)
+    if _is_light(shapes, batch):
+        return float(width * batch.stream + heads * batch.compute + 4 * shapes.norms)
     scaled = 4 if shapes.kind == "gemma" else batch.compute
     return 4.0 * (width + heads) + (batch.stream * width + scaled * heads if is_trained else 0)
 
 
 def _inputs(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
-    """Inputs that linear layers on the hidden state keep: one for all of them in fp32, one each where they are cast."""
+    """Inputs that linear layers on the hidden state keep: one for all of them in fp32, one each where they are cast.
+
+    Adapters on a light norm's outcome make it again; in a mixture it has passed through other hands.
+    """
     total = 0.0
+    again = _makes_again(shapes, trained, batch) and not is_trained
     for group in (_BEFORE_ATTENTION, _UP):
+        if again and not (group is _UP and shapes.experts):
+            continue
         found = [linear for linear in shapes.linears if linear.name in group]
         adapted = [linear for linear in found if linear.name in trained.adapted and trained.keeps_inputs]
         copies_own = batch.stream == 4 if trained.in_place and not is_trained else bool(adapted) or trained.norms
@@ -215,7 +227,7 @@ def _inputs(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: 
             keeping += is_trained  # the router reads it as well
         copies = keeping if is_cast else min(1, keeping)
         total += copies * shapes.hidden * batch.compute
-    latent = _LATENT if is_trained else _LATENT if trained.keeps_inputs else ()
+    latent = _LATENT if is_trained or (trained.keeps_inputs and not again) else ()
     total += batch.compute * sum(linear.inputs for linear in shapes.linears if linear.name in latent)
     return total
 
@@ -231,18 +243,37 @@ def _attention(shapes: Shapes, batch: MicroBatch) -> float:
 
 
 def _feed_forward(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
-    """Gate, its activation and the other half, and the two last linear layers' inputs."""
+    """Gate, its activation (unless that is computed again) and the other half, and the last linear layers' inputs."""
     c, wide = batch.compute, shapes.intermediate
     after = _is_adapted(shapes, trained, _AFTER_ATTENTION)
-    total = 3.0 * wide * c
+    light = _light_width(shapes, batch)
+    total = (3.0 * wide - light) * c
     total += c * shapes.heads * shapes.value_size if after and c == 2 and not trained.in_place else 0
     if is_trained:
         total += wide * c
     elif _is_adapted(shapes, trained, _DOWN):
-        total += (shapes.shared_width if shapes.experts else wide) * c
+        total += ((shapes.shared_width if shapes.experts else wide) - (light if trained.in_place else 0)) * c
     if shapes.experts:
         total += _experts(shapes, trained, batch, is_trained=is_trained)
     return total
+
+
+def _is_light(shapes: Shapes, batch: MicroBatch) -> bool:
+    return batch.light and shapes.scales_only and shapes.kind != "gpt"
+
+
+def _makes_again(shapes: Shapes, trained: Trained, batch: MicroBatch) -> bool:
+    """Whether adapters make a norm's outcome again rather than keep it."""
+    return _is_light(shapes, batch) and shapes.norms_first and trained.in_place
+
+
+def _light_width(shapes: Shapes, batch: MicroBatch) -> int:
+    """Of the feed-forward part, what keeps its halves alone: its names are those that the engine knows."""
+    names = {linear.name for linear in shapes.linears}
+    is_known = "down_proj" in names and ({"gate_proj", "up_proj"} <= names or "gate_up_proj" in names)
+    if not (batch.light and is_known):
+        return 0
+    return shapes.shared_width if shapes.experts else shapes.intermediate
 
 
 def _experts(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained: bool) -> float:
@@ -320,6 +351,11 @@ def _returning_a_token(shapes: Shapes, trained: Trained, batch: MicroBatch) -> f
 
     Where adapters add in place, the product's input and the last norm's are gone by then: two more halves, less those.
     """
+    if light := _light_width(shapes, batch):
+        # The gradient, what the activation makes again, its gradient, and the gate's, less what came out of them. Or
+        # both halves' gradient as one, stretched, and what the stretch learns from.
+        is_one = any(linear.name == "gate_up_proj" for linear in shapes.linears)
+        return float((3 if trained.layers else 6 if trained.stretches and is_one else 4) * light * batch.compute)
     if trained.in_place and not trained.layers:
         return 2.0 * shapes.intermediate * batch.compute - 4.0 * shapes.hidden
     parts = 3 if batch.compute == 2 else 2 if trained.layers else 1

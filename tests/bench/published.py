@@ -131,7 +131,7 @@ def lisa() -> Iterator[Row]:
         "LLaMA-2-7B": (LLAMA2_7B, (59, 23, 26, 28, 20, 23, 24)),
     }
     tokens = 1024
-    batch = MicroBatch(tokens, tokens, compute=2, stream=2)
+    batch = MicroBatch(tokens, tokens, compute=2, stream=2, light=False)
     for model, (config, published) in table.items():
         shapes = facts(config).shapes
         for (column, trained_of), figure in zip(columns, published, strict=True):
