@@ -22,9 +22,9 @@ from studio.planner.wear import bytes_of_a_step, drives_of
 from studio.spec.run_spec import RunSpec
 
 CONTEXT_BYTES = 600_000_000  # CUDA's context, kernels and cuBLAS workspace
-PROCESS_BYTES = 470_000_000
+PROCESS_BYTES = 460_000_000
 """Python with torch, transformers and peft loaded: 400 before anything is computed, and what kernels and allocators add
-(405 to 500 MB beneath the tensors of the process cells of tests/bench/memory.py).
+(417 to 460 MB beneath the tensors of the process cells of tests/bench/memory.py).
 """
 _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly

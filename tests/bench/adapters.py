@@ -1,8 +1,8 @@
-"""Adapters and what they adapt as one function against peft's own layers: `python -m tests.bench.adapters [--speed]`.
+"""Adapters on light layers against peft's on transformers' own: `python -m tests.bench.adapters [--speed]`.
 
 Two real steps on a random Llama (a Qwen3 with 32 experts for theirs), the same rows. Prints tracked bytes at the
 fullest moment, and one JSON line a case. With `--speed` instead: tokens per second with dropout and with DoRA beside
-a plain adapter, in turns. How quick that is beside TRL: `tests.bench.train`.
+a plain adapter, and on layers that are not light, in turns. How quick that is beside TRL: `tests.bench.train`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ CASES = {
 TOKENS = 512
 
 
-SPEEDS: dict[str, dict[str, Any]] = {"plain": {}, "inputs hidden": {"dropout": 0.05}, "DoRA": {"dora": True}}
+SPEEDS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "inputs hidden": {"method": {"dropout": 0.05}},
+    "DoRA": {"method": {"dora": True}},
+    "not light": {"light": False},
+}
 REPEATS = 3
 
 
@@ -65,8 +70,8 @@ def speed() -> None:
         job = {"model": str(model), "rows": str(rows), "steps": 10, "batch_size": 2, "max_length": 256}
         job |= {"packing": False, "learning_rate": 1e-3, "threads": 1, "out": str(Path(folder) / "out")}
         for _ in range(REPEATS):
-            for name, method in SPEEDS.items():
-                found[name].append(float(run_side("ours", {**job, "method": method})["tokens_per_second"]))
+            for name, settings in SPEEDS.items():
+                found[name].append(float(run_side("ours", {**job, **settings})["tokens_per_second"]))
     table = Table("adapter", "tokens/s (of 3)", "to plain", title="speed on 82M, fp32, one thread")
     for name, each in found.items():
         ratios = [mine / plain for mine, plain in zip(each, found["plain"], strict=True)]
@@ -99,8 +104,8 @@ def peak(facts: ModelFacts, settings: tuple[str, ...], is_ours: bool) -> int:
 
     draft = spec("method.key=lora", f"train.max_length={TOKENS}", "train.batch_size=1", *settings)
     with contextlib.ExitStack() as stack:
-        for own in () if is_ours else ("fuse", "sum_again"):
-            stack.enter_context(patch(f"studio.engine.adapters.{own}", lambda model: None))
+        for own in () if is_ours else ("adapters.fuse", "adapters.sum_again", "lm_loss.lighten"):
+            stack.enter_context(patch(f"studio.engine.{own}", lambda model: None))
         stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         stack.enter_context(QuickProducts())
         return sum(measure(Probe(draft, facts, TOKENS, TOKENS), "cpu").values())

@@ -15,9 +15,9 @@ def main() -> None:
     begun = time.perf_counter()
     import torch
 
+    from studio.engine import lm_loss
     from studio.engine.checkpoint import Checkpoints
     from studio.engine.device import make_accelerator
-    from studio.engine.lm_loss import LmLoss
     from studio.engine.loop import Loop, Plan
     from studio.engine.memory import MemorySampler
     from studio.engine.prepared import Base
@@ -28,6 +28,8 @@ def main() -> None:
     from tests.bench.packs import batches_of
 
     torch.set_num_threads(job["threads"])
+    if not job.get("light", True):
+        lm_loss.lighten = lambda model: None
     params = LoraParams(rank=8, alpha=16, rank_stabilised=False, **job.get("method", {}))
     spec = RunSpec.model_validate(
         {
@@ -62,7 +64,7 @@ def main() -> None:
     plan = Plan(
         spec=spec,
         prepared=prepared,
-        loss=LmLoss(prepared.model, lambda nll: nll),
+        loss=lm_loss.LmLoss(prepared.model, lambda nll: nll),
         batches=batches_of(job).iterate,
         heldout=[],
         total_steps=job["steps"],

@@ -1,11 +1,13 @@
-"""Home: first run, a list of projects, one that vanished, a project half answered."""
+"""Home: first run, a list of projects, one that vanished, a project half answered, a fault of the window itself."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from PySide6.QtWidgets import QAbstractButton
 
+from studio.gui.faults import fault_dialog, headline, report
 from studio.project.recent import remember_project
 from studio.spec.places import STARTER
 from tests.gui.samples import STARTER_ROWS, make_starter_project
@@ -71,6 +73,17 @@ def _menu(stage: Stage) -> None:
     stage.window.projects_menu.open_at(stage.window.rail.switcher)
 
 
+def _fault(stage: Stage) -> None:
+    _full(stage)
+    try:
+        {}["step"]
+    except KeyError as error:
+        head, text = headline(error), report(error)
+    dialog = fault_dialog(stage.window, head, text, Path("fault-20260801-101500.txt"))
+    dialog.open()
+    next(button for button in dialog.findChildren(QAbstractButton) if "What is in it" in button.text()).click()
+
+
 SCENES = [
     Scene("empty", _first),
     Scene("full", _full),
@@ -79,4 +92,5 @@ SCENES = [
     Scene("moved", _moved, asks=_open_moved),
     Scene("palette", _palette),
     Scene("menu", _menu),
+    Scene("fault", _fault),
 ]

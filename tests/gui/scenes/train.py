@@ -171,4 +171,5 @@ SCENES: list[Scene] = [
     Scene("refused", _refused),
     Scene("gone", _gone),
     Scene("log", _log),
+    Scene("closing", _live, asks=lambda stage: stage.window.close()),
 ]
