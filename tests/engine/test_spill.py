@@ -21,7 +21,7 @@ def test_it_is_told_once() -> None:
     watch = SpillWatch(taken_before=1_000_000_000)
     assert watch.look(6_000_000_000, 900_000_000, CARD) is None
     notice = watch.look(7_500_000_000, 0, CARD)
-    assert notice is not None and "800 MB" in notice.text
+    assert notice is not None and "0.80 GB" in notice.text
     assert watch.look(7_900_000_000, 0, CARD) is None
 
 
@@ -61,5 +61,5 @@ def test_a_run_on_the_second_card_is_told_of_that_card(monkeypatch: pytest.Monke
     assert told.wait(10)
     sampler.stop()
     (notice,) = [event for event in heard if isinstance(event, Notice)]
-    assert "200 MB" in notice.text
+    assert "0.20 GB" in notice.text
     assert [event.gpu["activations"] for event in heard if isinstance(event, Memory)][-1] == reserved[1]
