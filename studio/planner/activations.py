@@ -311,7 +311,9 @@ def _summed_experts(shapes: Shapes, trained: Trained, batch: MicroBatch) -> floa
 
 
 def _ending(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
-    """The last norm's copy, and the loss's gradient (or, under a trained output matrix, its input)."""
+    """The last norm's input or its copy, and the loss's gradient (or, under a trained output matrix, its input)."""
+    if _is_light(shapes, batch):
+        return float(shapes.hidden * (batch.stream + batch.compute))
     scaled = batch.stream if trained.ends else 0
     return float(shapes.hidden * (4 + batch.compute + scaled))
 

@@ -79,7 +79,7 @@ def test_experts_beside_adapters_are_calculated(
     assert trained.adapts_experts == ("targets" not in setting)
     batch = fullest_batch(draft, trained, None)
     calculated = sum(calculated_memory(draft, facts.shapes, CPU, batch)[1].values())
-    assert 0.94 <= calculated / _taken(Probe(draft, facts, batch.tokens, batch.longest)) <= 1.08
+    assert 0.94 <= calculated / _taken(Probe(draft, facts, batch.tokens, batch.longest)) <= 1.065
 
 
 @pytest.mark.parametrize("family", ["qwen3_moe", "deepseek_v3"])
