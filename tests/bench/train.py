@@ -39,13 +39,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--models", default="tiny2,m100")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16: weights in bf16 on both sides")
     parser.add_argument("--cases", default=",".join(CASES))
     options = parser.parse_args()
     install_trl()
     with tempfile.TemporaryDirectory() as folder:
         for size in options.models.split(","):
             for case in options.cases.split(","):
-                compare(Path(folder), size, case, options.steps, options.repeats)
+                compare(Path(folder), size, case, options)
 
 
 def install_trl() -> Path:
@@ -57,10 +58,10 @@ def install_trl() -> Path:
     return target
 
 
-def compare(folder: Path, size: str, case: str, steps: int, repeats: int) -> None:
+def compare(folder: Path, size: str, case: str, options: argparse.Namespace) -> None:
     """One model and one kind of rows: both sides in turns, then a table."""
     model = make_model(cache_dir() / "bench" / size, size)
-    packing = CASES[case]["packing"]
+    packing, steps = CASES[case]["packing"], options.steps
     count = steps * BATCH[size] * (8 if packing else 1)
     rows = make_rows(folder / f"{size}-{case}.jsonl", CASES[case]["rows"], count=count)
     job = {
@@ -70,12 +71,13 @@ def compare(folder: Path, size: str, case: str, steps: int, repeats: int) -> Non
         "batch_size": BATCH[size],
         "max_length": 256,
         "packing": packing,
+        "precision": options.precision,
         "learning_rate": 1e-3,
         "threads": 1,
         "out": str(folder / "out"),
     }
     sides: dict[str, list[dict[str, Any]]] = {"ours": [], "trl": []}
-    for _ in range(repeats):
+    for _ in range(options.repeats):
         for side, found in sides.items():
             found.append(run_side(side, job))
     report(size, case, sides)

@@ -30,6 +30,7 @@ def main() -> None:
     torch.set_num_threads(job["threads"])
     if not job.get("light", True):
         lm_loss.lighten = lambda model: None
+    precision = job.get("precision", "fp32")
     params = LoraParams(rank=8, alpha=16, rank_stabilised=False, **job.get("method", {}))
     spec = RunSpec.model_validate(
         {
@@ -43,7 +44,7 @@ def main() -> None:
                 "max_length": job["max_length"],
                 "packing": job["packing"],
                 "shuffle": False,
-                "precision": "fp32",
+                "precision": precision,
                 "learning_rate": job["learning_rate"],
                 "schedule": "constant",
                 "warmup": 0,
@@ -52,8 +53,8 @@ def main() -> None:
             },
         }
     )
-    accelerator = make_accelerator("cpu", "fp32")
-    base = Base(Path(job["model"]), "bench", accelerator.device, "fp32", 0, False)
+    accelerator = make_accelerator("cpu", precision)
+    base = Base(Path(job["model"]), "bench", accelerator.device, precision, 0, False)
     prepared = METHOD.prepare(base, params)
     steps: list[tuple[float, events.Step]] = []
 

@@ -41,7 +41,7 @@ def main() -> None:
         warmup_steps=0,
         train_sampling_strategy="sequential",
         use_cpu=True,
-        bf16=False,
+        bf16=job.get("precision") == "bf16",
         gradient_checkpointing=False,
         seed=0,
         logging_steps=1,
@@ -60,8 +60,9 @@ def main() -> None:
             ends.append(time.perf_counter())
 
     ends: list[float] = []
+    dtype = torch.bfloat16 if job.get("precision") == "bf16" else torch.float32
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32, attn_implementation="sdpa")
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype, attn_implementation="sdpa")
     tokenizer: PreTrainedTokenizerFast = plain_tokenizer()
     lora = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM")
     torch.manual_seed(0)
