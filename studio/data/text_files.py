@@ -17,6 +17,8 @@ from studio.data.rows import MAX_ROW_BYTES
 from studio.errors import UserError
 
 SAMPLE_BYTES = 1 << 18
+# Each look at a block holds the interpreter: with blocks of 4 MB the window stood still for a tenth of a second.
+_COUNTED_BYTES = 1 << 17
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the beginning of this one
@@ -25,6 +27,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _UTF8 = ("utf-8", "utf-8-sig")
+_CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\x1b")
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class TextFile:
         """Lines with something in them, counted in blocks of bytes (encodings in which a line break is one byte)."""
         count = 0
         with self.open_bytes() as file, said_of(self.path):
-            while block := file.read(1 << 22):
+            while block := file.read(_COUNTED_BYTES):
                 count += _lines_with_something(block + file.readline(MAX_ROW_BYTES))
         return count
 
@@ -174,8 +177,7 @@ def _wide_encoding(sample: bytes) -> str:
 
 
 def _looks_like_text(sample: bytes) -> bool:
-    controls = sum(1 for byte in sample if byte < 32 and byte not in b"\t\n\r\f\x1b")
-    return controls <= len(sample) // 200
+    return len(sample) - len(sample.translate(None, _CONTROLS)) <= len(sample) // 200
 
 
 def _detected(sample: bytes) -> str:

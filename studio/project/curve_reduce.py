@@ -52,4 +52,4 @@ def visible(x: Array, low: float, high: float) -> slice:
 def _starts(x: Array, columns: int) -> Indices:
     """Index of the first point of each pixel column that holds any; found by search, so it hardly costs."""
     found = np.searchsorted(x, np.linspace(x[0], x[-1], columns, endpoint=False))
-    return np.unique(found)
+    return found[np.diff(found, prepend=-1) > 0]

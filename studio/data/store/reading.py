@@ -7,13 +7,15 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from studio.data.store.digest import Mark
 from studio.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +49,18 @@ class Columns:
     def __len__(self) -> int:
         return len(self.number)
 
+    @cached_property
+    def repeats(self) -> npt.NDArray[np.bool_]:
+        """(rows,) True where an earlier row has the same words; a tenth of a second for a million rows, once."""
+        usable = np.flatnonzero((self.marks & int(Mark.SET_ASIDE)) == 0)
+        _, first = np.unique(self.words[usable], return_index=True)
+        mask = np.zeros(len(self), np.bool_)
+        mask[usable] = True
+        mask[usable[first]] = False
+        return mask
 
+
+_COLUMNS = tuple(field.name for field in fields(Columns))
 _COMMON = " \netaoinsrhldcumfpgwybv.,kxjqz"  # the commonest first, of English and its kin
 _LEAST_TAIL = 3
 
@@ -67,6 +80,8 @@ class RowStore:
         self._starts: list[int] = []
         self._manifest: dict[str, Any] = {}
         self.num_rows = 0
+        empty = np.zeros(0, np.int64)
+        self._columns = 0, Columns(empty, empty.astype(np.int32), empty.astype(np.int32), empty)
         self.refresh()
 
     @property
@@ -131,14 +146,19 @@ class RowStore:
         return self._column(f"SELECT ordinal FROM {self._all()} ORDER BY first, ordinal", [])
 
     def columns(self) -> Columns:
-        """Figures of all rows there are."""
-        if not self._starts:
-            empty = np.zeros(0, np.int64)
-            return Columns(empty, empty.astype(np.int32), empty.astype(np.int32), empty)
-        sql = f"SELECT number, turns, marks, words FROM {self._all()} ORDER BY ordinal"
+        """Figures of all rows there are. Parts never change: only new ones are read."""
+        num_parts, known = self._columns
+        found = [known, *(self._columns_of(part) for part in range(num_parts, len(self._starts)))]
+        if len(found) > 1:
+            known = Columns(*(np.concatenate([getattr(one, name) for one in found]) for name in _COLUMNS))
+            self._columns = num_parts + len(found) - 1, known
+        return known
+
+    def _columns_of(self, part: int) -> Columns:
+        sql = f"SELECT {', '.join(_COLUMNS)} FROM {self._some([part])} ORDER BY ordinal"
         with self._cursor() as cursor:
             found = cursor.execute(sql).fetchnumpy()
-        return Columns(found["number"], found["turns"], found["marks"], found["words"])
+        return Columns(*(found[name] for name in _COLUMNS))
 
     def ordinal_of(self, number: int) -> int | None:
         """The row at this place of the file, or the next one behind it; None behind the last."""

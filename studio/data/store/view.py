@@ -92,12 +92,7 @@ class Rows:
 
     def repeats(self) -> Mask:
         """(rows,) True where an earlier row has the same words."""
-        usable = np.flatnonzero(~self.marked(Mark.SET_ASIDE))
-        _, first = np.unique(self.columns.words[usable], return_index=True)
-        mask = np.zeros(self.num_rows, np.bool_)
-        mask[usable] = True
-        mask[usable[first]] = False
-        return mask
+        return self.columns.repeats
 
     def leaked(self) -> Mask:
         """(rows,) True for rows to learn from whose words are held out as well."""

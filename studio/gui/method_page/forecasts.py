@@ -23,6 +23,7 @@ from studio.spec.values import set_values
 Known = tuple[RunSpec, ModelFacts, Resources, RowLengths | None]
 
 _WAIT_MS = 40  # a slider that moves asks for many; one in a few frames is enough
+_SAMPLE_MS = 250  # a large file is read for seconds, in Python: not beside the page that is being drawn
 _NOTEWORTHY = 0.03  # free memory trembles all the time; figures should not
 
 
@@ -55,6 +56,7 @@ class Forecasts(QObject):
         self._rows_task: Task | None = None
         self._task: Task | None = None
         self._timer = single_shot(self, _WAIT_MS, self._ask)
+        self._sample_timer = single_shot(self, _SAMPLE_MS, self._sample_rows)
         self.remote = RemoteFacts(context, self)
         self.remote.changed.connect(self.refresh)
 
@@ -89,6 +91,9 @@ class Forecasts(QObject):
     def stop(self) -> None:
         """Ask no more until the next refresh."""
         self._timer.stop()
+        if self._sample_timer.isActive():
+            self._sample_timer.stop()
+            self._rows_of = ()
         self.remote.stop()
 
     def preview(self, settings: list[str], on_done: Callable[[Forecast | None], object]) -> None:
@@ -104,17 +109,23 @@ class Forecasts(QObject):
         spec, facts, resources = session.placed_spec, self.facts, self._context.machine.resources
         return (spec, facts, resources, self.rows) if spec and facts and resources else None
 
-    def _sample_rows(self, spec: RunSpec, facts: ModelFacts) -> None:
-        """Look how long the rows are: real rows are far shorter than the longest that is allowed."""
+    def _look_at_rows(self, spec: RunSpec, facts: ModelFacts) -> None:
+        """Learn how long the rows are, if they are others than before."""
         wanted = (facts.folder, spec.data.path, spec.data.format, spec.data.columns, spec.data.train_on)
         if wanted == self._rows_of or self._context.session.facts is None:
             return
         self._rows_of, self._rows = wanted, None
         if self._rows_task is not None:
             self._rows_task.cancel()
-        self._rows_task = self._context.tasks.run(
-            _sample, spec, facts, on_done=self._on_rows, on_error=lambda error: self._on_rows(None)
-        )
+        self._sample_timer.start()
+
+    def _sample_rows(self) -> None:
+        """Look how long the rows are: real rows are far shorter than the longest that is allowed."""
+        known = self._known()
+        if known is not None:
+            self._rows_task = self._context.tasks.run(
+                _sample, *known[:2], on_done=self._on_rows, on_error=lambda error: self._on_rows(None)
+            )
 
     def _on_rows(self, rows: RowLengths | None) -> None:
         self._rows_task = None
@@ -130,7 +141,7 @@ class Forecasts(QObject):
             self._on_done(Outlook())
             return
         self._seen = known[2]
-        self._sample_rows(known[0], known[1])
+        self._look_at_rows(*known[:2])
         self._task = self._context.tasks.run(_work_out, *known, on_done=self._on_done)
 
     def _on_done(self, outlook: Outlook) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from studio.gui import figures
 from studio.gui.controls import Card, Spark, Text
 from studio.gui.train_page.layers_strip import LayersStrip
-from studio.project.columns import Array
+from studio.project.columns import Array, Columns
 from studio.project.curves import RunCurves
 
 _POINTS = 70
@@ -56,17 +56,16 @@ class LanesCard(Card):
         """Draw them as they stand."""
         steps, memory = curves.steps, curves.memory
         self._layers.show_layers(curves.layers[-1] if curves.layers else None)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            speed = np.where(steps["seconds"] > 0, steps["tokens"] / steps["seconds"], np.nan)
-            waiting = np.where(steps["seconds"] > 0, steps["waited"] / steps["seconds"], np.nan)
         self._show("Learning rate", steps["learning_rate"], figures.rate)
         self._show("Gradient norm", steps["grad_norm"], lambda norm: f"{norm:.3g}")
-        self._show("Tokens/s", speed, figures.count)
+        self._show("Tokens/s", _per_second(steps, "tokens"), figures.count)
         self._show("RAM", memory["ram_all"], figures.gigabytes)
         self._show("Disk read", memory["read"], _rate)
         self._show("Disk written", memory["written"], _rate)
-        self._show(_ONLY_STREAMED, waiting, figures.share)
-        self._show_waiting(bool(steps["waited"].any()))
+        is_streamed = bool(steps["waited"].any())
+        self._show_waiting(is_streamed)
+        if is_streamed:
+            self._show(_ONLY_STREAMED, _per_second(steps, "waited"), figures.share)
 
     def _show_waiting(self, is_streamed: bool) -> None:
         """A lane that says nothing of a run whose weights lie in memory."""
@@ -80,6 +79,13 @@ class LanesCard(Card):
         self._values[name].say(text)
         self._sparks[name].set_values(_thinned(known).tolist())
         self._sparks[name].setAccessibleName(f"{name}: {text}")
+
+
+def _per_second(steps: Columns, name: str) -> Array:
+    """(steps,) what each step did a second; not a number where nobody timed it."""
+    seconds = steps["seconds"]
+    each: Array = np.divide(steps[name], seconds, out=np.full(len(steps), np.nan), where=seconds > 0)
+    return each
 
 
 def _thinned(values: Array) -> Array:

@@ -29,13 +29,13 @@ _LOW = 330  # two plots with their heads need as much
 class LiveView(QWidget):
     """One run, as long as it has something to show."""
 
-    def __init__(self, loss: LossCard, parent: QWidget | None = None) -> None:
+    def __init__(self, loss: LossCard, memory: MemoryCard, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curves = RunCurves()
         self._pointed: float | None = None
         self._side_wanted = self._is_calm = False
         self.health, self.figures = HealthCard(), FiguresStrip()
-        self.loss, self.memory = loss, MemoryCard()
+        self.loss, self.memory = loss, memory
         self.samples, self.lanes = SamplesCard(), LanesCard()
         self._lay_out()
         self._connect()

@@ -32,6 +32,7 @@ from studio.protocol import events
 if TYPE_CHECKING:
     from studio.gui.train_page.live_view import LiveView
     from studio.gui.train_page.loss_card import LossCard
+    from studio.gui.train_page.memory_card import MemoryCard
 
 _ENDED_BADLY = ("failed", "interrupted")
 _MOST_WAYS = 3
@@ -235,18 +236,27 @@ class TrainPage(PageWidget):
 
         loss = LossCard(self.context, self)
         loss.hide()
-        QTimer.singleShot(0, self, lambda: self._build_view(loss))
+        QTimer.singleShot(0, self, lambda: self._build_memory(loss))
 
-    def _build_view(self, loss: LossCard) -> None:
+    def _build_memory(self, loss: LossCard) -> None:
+        from studio.gui.train_page.memory_card import MemoryCard  # heavy: pyqtgraph
+
+        memory = MemoryCard(self)
+        memory.hide()
+        QTimer.singleShot(0, self, lambda: self._build_view(loss, memory))
+
+    def _build_view(self, loss: LossCard, memory: MemoryCard) -> None:
         from studio.gui.train_page.live_view import LiveView  # heavy: pyqtgraph
 
         if self.view is None:  # else two runs were asked for, one shortly after the other
-            self.view = LiveView(loss)
+            self.view = LiveView(loss, memory)
             loss.show()
+            memory.show()
             self.view.health.advised.connect(self._on_advised)
             self._column.insertWidget(1, self.view, 100)
         else:
             loss.deleteLater()
+            memory.deleteLater()
         QTimer.singleShot(0, self, self._refresh)
 
     def _refresh(self) -> None:
