@@ -15,6 +15,7 @@ from studio.planner.machine import Machine
 from studio.sizes import human_share
 from studio.spec.run_spec import RunSpec
 from studio.spec.values import set_values
+from studio.spec.words import title_of
 
 _WORTH = 0.005  # of the peak without what the libraries take: a rung that saves less is not worth reading
 _SHORTEST = 128
@@ -104,8 +105,8 @@ def _rungs(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths 
     """Candidates in order of harm; what they save is not known yet."""
     yield from _smaller_batches(spec)
     if not spec.train.activation_checkpointing:
-        cost = "Same result; a step takes about a third longer."
-        yield Rung("Recompute activations", cost, 0, ("train.activation_checkpointing=true",), is_gentle=True)
+        path, cost = "train.activation_checkpointing", "Same result; a step takes about a third longer."
+        yield Rung(title_of(path), cost, 0, (f"{path}=true",), is_gentle=True)
     if spec.train.precision == "fp32":
         yield Rung("16-bit arithmetic", "Rounds more; the usual choice on GPUs.", 0, ("train.precision=bf16",))
     yield from _optimizers(spec)

@@ -10,6 +10,7 @@ from typing import Any
 from studio.errors import UserError
 from studio.project.runs import Run
 from studio.sizes import human_number
+from studio.spec.words import title_of
 
 
 def as_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -64,14 +65,15 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def setting_words(path: str, value: Any) -> str:
-    """A setting in few words: "rank 16", "learning rate 1.5e-4", "packing", "no packing"; "" when it is not there."""
-    *_, name = path.split(".")
-    words = name.replace("_", " ")
+    """A setting in few words, by its title: "rank 16", "packing", "packing off"; "" when it is not there."""
+    title = title_of(path) or path.rpartition(".")[2].replace("_", " ")
+    is_name = any(map(str.isupper, title[1:]))  # DoRA, NEFTune
+    words = title if is_name else title[:1].lower() + title[1:]
     if value is None or value == "":
         return ""
     if isinstance(value, bool):
-        return words if value else f"no {words}"
-    if name == "key":
+        return words if value else f"{words} off"
+    if path.endswith(".key"):
         return str(value)
     return f"{words} {_short(value)}"
 

@@ -24,10 +24,20 @@ def in_words(sentence: str) -> str:
     return _PATH.sub(_title, sentence)
 
 
+def title_of(path: str) -> str:
+    """The title of a setting by its path, as its form shows it; "" where none is declared."""
+    section, _, name = path.partition(".")
+    if name == "key":
+        return section.capitalize()
+    if not name:
+        return ""  # the version of the file is in no section
+    fields = (declared.model_fields.get(name) for declared in _declared(section))
+    return next((field.title or "" for field in fields if field), "")
+
+
 def _title(found: re.Match[str]) -> str:
     section, name, value = found.groups()
-    fields = (declared.model_fields.get(name) for declared in _declared(section))
-    title = section.capitalize() if name == "key" else next((field.title for field in fields if field), None)
+    title = title_of(f"{section}.{name}")
     if not title:
         return found[0]
     return f'"{title}"' if value is None else f'"{title}" = {_WORDS.get(value.lower(), value)}'

@@ -48,7 +48,7 @@ class FiguresStrip(Card):
         self.setAccessibleName("Figures")
         self._left, self._loss, self._held = Figure("Time left"), Figure("Loss"), Figure("Held-out loss")
         self._held.setToolTip("Loss on rows it never learns from")
-        self._speed, self._tokens, self._card = Figure("Tokens a second"), Figure("Trained on"), Figure("Card")
+        self._speed, self._tokens, self._card = Figure("Tokens a second"), Figure("Trained tokens"), Figure("Card")
         row = QHBoxLayout()
         row.setSpacing(16)
         for at, figure in enumerate((self._left, self._loss, self._held, self._speed, self._tokens, self._card)):
@@ -72,7 +72,7 @@ class FiguresStrip(Card):
         else:
             self._speed.say(figures.UNKNOWN)
         trained, read = curves.steps.last("all_trained", 0.0), curves.steps.last("all_tokens", 0.0)
-        self._tokens.say(figures.short_count(trained), f"of {figures.short_count(read)} tokens read")
+        self._tokens.say(figures.short_count(trained), f"of {figures.short_count(read)} read")
         self._say_card(watch)
 
     def _say_time(self, watch: RunWatch) -> None:
@@ -97,7 +97,7 @@ class FiguresStrip(Card):
         elif best[0] == at:
             self._held.say(figures.loss(now), f"best, step {figures.count(at)}", "accent_text")
         else:
-            self._held.say(figures.loss(now), f"best {figures.loss(best[1])}, step {figures.count(best[0])}")
+            self._held.say(figures.loss(now), f"{figures.loss(best[1])} at step {figures.count(best[0])}")
 
     def _say_card(self, watch: RunWatch) -> None:
         gpu, curves = watch.gpu, watch.curves

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from studio.spec.words import in_words
+from studio.project.run_rows import setting_words
+from studio.spec.run_spec import RunSpec
+from studio.spec.words import in_words, title_of
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,28 @@ from studio.spec.words import in_words
 )
 def test_a_path_becomes_a_title(sentence: str, words: str) -> None:
     assert in_words(sentence) == words
+
+
+def test_a_setting_is_called_by_its_title_wherever_it_stands() -> None:
+    train = RunSpec.model_fields["train"].annotation
+    assert train is not None
+    declared = train.model_fields["activation_checkpointing"].title
+    assert title_of("train.activation_checkpointing") == declared
+    assert setting_words("train.activation_checkpointing", True) == declared[0].lower() + declared[1:]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("method.rank", 16, "rank 16"),
+        ("train.learning_rate", 1.5e-4, "learning rate 1.5e-4"),
+        ("train.packing", False, "packing off"),
+        ("train.neftune_alpha", 5.0, "NEFTune noise 5"),
+        ("method.key", "lora", "lora"),
+        ("train.steps", None, ""),
+        ("data.columns.prompt", "question", "prompt question"),
+        ("version", 1, "version 1"),
+    ],
+)
+def test_a_setting_in_few_words(path: str, value: object, words: str) -> None:
+    assert setting_words(path, value) == words
