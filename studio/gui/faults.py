@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QWidget
 from studio.errors import UserError, from_files
 from studio.gui.controls import Dialog, Elided, Text, TextBox
 from studio.gui.crash_log import CrashLog, take_crashes
+from studio.gui.theme import font
 from studio.paths import log_dir, write_text
 from studio.project.jobs import WorkerFailed
 
@@ -147,7 +148,7 @@ def _dialog(parent: QWidget, words: tuple[str, str], head: str, text: str, path:
     dialog.body.addWidget(Text(safe, "body", "text2", wrap=True))
     dialog.body.addWidget(Elided(head, "mono", "text2"))
     box = TextBox(name="The whole report", lines=14)
-    box.setFont(dialog.font())
+    box.setFont(font("mono"))
     kept = f"Kept in {path.name} in the log folder." if path else "It could not be kept: nothing can be written there."
     box.setPlainText(f"{text}\n{kept}")
     box.setReadOnly(True)

@@ -134,7 +134,7 @@ def _pixmap(icon: Icon, size: int, colour: str, ratio: float) -> QPixmap:
     return pixmap
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _glyph_font(size: int) -> QFont:
     made = QFont(_family())
     made.setPixelSize(size)

@@ -12,7 +12,7 @@ from studio.gui.icons import Icon, paint_icon
 from studio.gui.naming import model_name
 from studio.gui.page import PAGES, Page
 from studio.gui.shortcuts import key_text
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import at_text_size, font, theme, tokens
 from studio.gui.tokens import RADIUS_BOX, RADIUS_CONTROL, RAIL_FOLDED, RAIL_WIDTH
 
 _FOOT = 90
@@ -54,8 +54,9 @@ class _Item(KeyboardFocus, QAbstractButton):
         if self.shows_focus:
             focus_ring(painter, rect, RADIUS_CONTROL)
         ink = t.text if self.isChecked() else t.text2 if self.isEnabled() else t.text3
-        left = (rect.width() - 18) / 2 if self.is_folded else 12
-        paint_icon(painter, self._icon, QRectF(left, 0, 18, rect.height()), ink, 18)
+        size = at_text_size(18)
+        left = (rect.width() - size) / 2 if self.is_folded else 12
+        paint_icon(painter, self._icon, QRectF(left, 0, size, rect.height()), ink, size)
         if self.is_folded:
             if self.is_live:
                 fill_box(painter, QRectF(rect.width() - 15, 8, 6, 6), 3, t.accent)
@@ -155,7 +156,7 @@ class Switcher(KeyboardFocus, QAbstractButton):
         if self.shows_focus:
             focus_ring(painter, rect, RADIUS_BOX)
         if self.is_folded:
-            paint_icon(painter, Icon.FOLDER, rect, t.text2, 18)
+            paint_icon(painter, Icon.FOLDER, rect, t.text2, at_text_size(18))
             return
         room, half = rect.width() - 42, rect.height() / 2
         for role, tone, top, texts in (

@@ -98,6 +98,11 @@ def at_text_size(pixels: int) -> int:
     return round(pixels * (1 + max(1.0, theme().scale)) / 2)
 
 
+def icon_size(pixels: int = 16) -> int:
+    """An icon beside words: as much larger as they are."""
+    return round(pixels * max(1.0, theme().scale))
+
+
 def theme() -> Theme:
     """The running application's look."""
     found = cast(QApplication, QApplication.instance()).findChild(Theme)

@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QDialog, QPushButton, QSizePolicy, QWidget
 
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box, focus_ring
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import COMPACT_HEIGHT, CONTROL_HEIGHT, RADIUS_CONTROL
 
 ButtonRole = Literal["primary", "secondary", "quiet", "danger"]
-_ICON, _GAP = 16, 8
+_GAP = 8
 
 
 class Button(KeyboardFocus, QPushButton):
@@ -64,7 +64,7 @@ class Button(KeyboardFocus, QPushButton):
             self.ensurePolished()
             width += _advance(self)
         if self.glyph:
-            width += _ICON + (_GAP if self.text() else 0)
+            width += icon_size() + (_GAP if self.text() else 0)
         return QSize(max(width, self._height), round(self._height * max(1.0, theme().scale)))
 
     minimumSizeHint = sizeHint
@@ -80,11 +80,11 @@ class Button(KeyboardFocus, QPushButton):
             focus_ring(painter, rect, RADIUS_CONTROL, tokens().text if self.role == "primary" else None)
         painter.setFont(font("body_strong"))
         words = _advance(self) if self.text() else 0
-        total = words + (_ICON + (_GAP if self.text() else 0) if self.glyph else 0)
+        total = words + (icon_size() + (_GAP if self.text() else 0) if self.glyph else 0)
         left = (rect.width() - total) / 2
         if self.glyph:
-            paint_icon(painter, self.glyph, QRectF(left, 0, _ICON, rect.height()), ink)
-            left += _ICON + _GAP
+            paint_icon(painter, self.glyph, QRectF(left, 0, icon_size(), rect.height()), ink, icon_size())
+            left += icon_size() + _GAP
         painter.setPen(ink)
         painter.drawText(QRectF(left, 0, words + 2, rect.height()), Qt.AlignmentFlag.AlignVCenter, self.text())
 

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.controls.scroll import thin_scroll_bars
 from studio.gui.icons import Icon, paint_icon, qicon
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import COMPACT_HEIGHT, CONTROL_HEIGHT, RADIUS_CONTROL
 from studio.sizes import human_number
 
@@ -86,7 +86,7 @@ class Field(QLineEdit):
         painter = paint_field(self, focused=self.hasFocus(), wrong=self._wrong)
         painter.setPen(tokens().text3)
         if self._icon:
-            paint_icon(painter, self._icon, QRectF(10, 0, 16, self.height()), tokens().text3)
+            paint_icon(painter, self._icon, QRectF(10, 0, icon_size(), self.height()), tokens().text3, icon_size())
         if self._unit:
             painter.setFont(font("small"))
             right = QRectF(self.rect()).adjusted(0, 0, -_UNIT_GAP, 0)
@@ -98,7 +98,7 @@ class Field(QLineEdit):
         self.setFont(font("body"))
         _bare(self)
         right = round(QFontMetricsF(font("small")).horizontalAdvance(self._unit)) + _UNIT_GAP if self._unit else 0
-        self.setTextMargins(32 if self._icon else 8, 0, right + 8, 0)
+        self.setTextMargins(16 + icon_size() if self._icon else 8, 0, right + 8, 0)
 
 
 class TextBox(QPlainTextEdit):
@@ -295,7 +295,8 @@ class Choice(QComboBox):
     def sizeHint(self) -> QSize:
         metrics = QFontMetricsF(font("body"))
         widest = max((metrics.horizontalAdvance(self.itemText(at)) for at in range(self.count())), default=60)
-        return QSize(round(widest) + 46 + (24 if self._icon else 0), round(self._height * max(1.0, theme().scale)))
+        icon = 8 + icon_size() if self._icon else 0
+        return QSize(round(widest) + 46 + icon, round(self._height * max(1.0, theme().scale)))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(72, self.sizeHint().height())
@@ -307,8 +308,8 @@ class Choice(QComboBox):
         painter = paint_field(self, focused=self.hasFocus(), wrong=False)
         left = 12.0
         if self._icon:
-            paint_icon(painter, self._icon, QRectF(10, 0, 16, self.height()), tokens().text3)
-            left = 34.0
+            paint_icon(painter, self._icon, QRectF(10, 0, icon_size(), self.height()), tokens().text3, icon_size())
+            left = 18.0 + icon_size()
         painter.setFont(font("body"))
         has_value = self.currentIndex() >= 0
         painter.setPen(tokens().text if has_value and self.isEnabled() else tokens().text3)
@@ -316,7 +317,8 @@ class Choice(QComboBox):
         text = self.currentText() if has_value else self.placeholderText()
         shown = QFontMetricsF(font("body")).elidedText(text, Qt.TextElideMode.ElideRight, box.width())
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, shown)
-        paint_icon(painter, Icon.CARET_DOWN, QRectF(self.width() - 26, 0, 16, self.height()), tokens().text3, 12)
+        caret = QRectF(self.width() - 26, 0, 16, self.height())
+        paint_icon(painter, Icon.CARET_DOWN, caret, tokens().text3, icon_size(12))
 
     def _on_activated(self, index: int) -> None:
         self.chosen.emit(str(self.itemData(index)))

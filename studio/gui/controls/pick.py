@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QPushButton, QSizePolicy, QWidget
 from studio.gui.controls.fields import paint_field
 from studio.gui.controls.painting import KeyboardFocus
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import CONTROL_HEIGHT
 
 
@@ -54,13 +54,15 @@ class PickButton(KeyboardFocus, QPushButton):
         painter, t = paint_field(self, focused=self.shows_focus or self.isDown(), wrong=False), tokens()
         left = 12.0
         if self._icon:
-            paint_icon(painter, self._icon, QRectF(10, 0, 16, self.height()), t.text3)
-            left = 34.0
+            paint_icon(painter, self._icon, QRectF(10, 0, icon_size(), self.height()), t.text3, icon_size())
+            left = 18.0 + icon_size()
         painter.setFont(font("body"))
         painter.setPen(t.text if self._value and self.isEnabled() else t.text3)
         box = QRectF(left, 0, self.width() - left - (30 if self._has_caret else 12), self.height())
         text = self._value or self._placeholder
-        shown = QFontMetricsF(font("body")).elidedText(text, Qt.TextElideMode.ElideMiddle, box.width())
+        cut = Qt.TextElideMode.ElideMiddle if self._value else Qt.TextElideMode.ElideRight
+        shown = QFontMetricsF(font("body")).elidedText(text, cut, box.width())
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, shown)
         if self._has_caret:
-            paint_icon(painter, Icon.CARET_DOWN, QRectF(self.width() - 26, 0, 16, self.height()), t.text3, 12)
+            caret = QRectF(self.width() - 26, 0, 16, self.height())
+            paint_icon(painter, Icon.CARET_DOWN, caret, t.text3, icon_size(12))

@@ -14,7 +14,7 @@ from studio.gui import figures
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box, focus_ring
 from studio.gui.controls.toggles import paint_radio
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import at_text_size, font, theme, tokens
 from studio.gui.tokens import RADIUS_CARD
 
 _HEIGHT, _COMPACT_HEIGHT = 102, 66
@@ -72,7 +72,7 @@ class TargetCard(KeyboardFocus, QRadioButton):
         hovered = self.underMouse() and self.isEnabled() and not is_on
         fill_box(painter, rect, RADIUS_CARD, t.hover if hovered else t.surface)
         edge_box(painter, rect, RADIUS_CARD, t.accent if is_on else t.border, 2 if is_on else 1)
-        paint_icon(painter, self._icon, QRectF(13, 12, 18, 18), t.accent_text if is_on else t.text2, 18)
+        paint_icon(painter, self._icon, QRectF(12, 11, 22, 20), t.accent_text if is_on else t.text2, at_text_size(18))
         paint_radio(painter, QRectF(rect.right() - 30, 13, 16, 16), is_on=is_on)
         room = rect.width() - 28
         painter.setFont(font("item"))

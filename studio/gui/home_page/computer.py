@@ -11,7 +11,7 @@ from studio.gui.context import Context
 from studio.gui.controls import Card, Elided, Hairline, Progress, ScrollColumn, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import tokens
+from studio.gui.theme import icon_size, theme, tokens
 from studio.machine.resources import Gpu, Resources
 from studio.planner.rough import fits_here
 
@@ -22,10 +22,14 @@ class _Glyph(QWidget):
     def __init__(self, icon: Icon) -> None:
         super().__init__()
         self._icon = icon
-        self.setFixedSize(18, 18)
+        self._fit()
+        theme().changed.connect(self._fit)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        paint_icon(antialiased(self), self._icon, QRectF(self.rect()), tokens().text3)
+        paint_icon(antialiased(self), self._icon, QRectF(self.rect()), tokens().text3, icon_size())
+
+    def _fit(self) -> None:
+        self.setFixedSize(icon_size(18), icon_size(18))
 
 
 class _Part(QWidget):
@@ -69,7 +73,7 @@ class _Part(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        room = self.width() - 18 - self.name.minimumWidth() - 16
+        room = self.width() - icon_size(18) - self.name.minimumWidth() - 16
         fits = self.amount.fontMetrics().horizontalAdvance(self._whole) < room
         self.amount.say(self._whole if fits else self._short)
 
@@ -85,9 +89,7 @@ class Computer(Card):
             _Part(Icon.MEMORY, "Memory"),
             _Part(Icon.DISK, "Disk"),
         )
-        self._none = Text(
-            "No graphics card for training was found: everything runs on the processor.", "small", "text2", wrap=True
-        )
+        self._none = Text("No graphics card for training: all runs on the processor.", "small", "text2", wrap=True)
         self._line, self._can = Hairline(), QWidget()
         self._size, self._how = Text("", "body_strong"), Text("", "small", "text2", wrap=True)
         self._how.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -128,7 +130,7 @@ class Computer(Card):
         self._line.setVisible(largest is not None)
         self._can.setVisible(largest is not None)
         self._size.say(f"up to {largest or 0:g}B")
-        self._how.say("in 4 bits, on the card" if now.gpus else "in 4 bits; slow without a card")
+        self._how.say("in 4 bits, on the card" if now.gpus else "in 4 bits, slowly")
 
     def _show_gpu(self, gpu: Gpu, count: int) -> None:
         facts = [f"{gpu.temperature:.0f} °C" if gpu.temperature is not None else ""]

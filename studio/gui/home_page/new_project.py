@@ -72,13 +72,11 @@ class NewProject(Card):
                 "Three answers, then Tunesmith proposes a method that fits this computer.", "small", "text2", wrap=True
             )
         )
-        self.model_button = PickButton("A model on this computer or the Hub", icon=Icon.MODEL, name="Which model?")
+        self.model_button = PickButton("On this computer or the Hub", icon=Icon.MODEL, name="Which model?")
         self.data_button = PickButton(
             "Drop a file, or choose one", icon=Icon.FILE_IN, name="Which data?", has_caret=False
         )
-        self.goal_choice = Choice(
-            name="What for?", placeholder="A tone, a format, a task, or new facts", icon=Icon.GOAL
-        )
+        self.goal_choice = Choice(name="What for?", placeholder="Tone, format, task or facts", icon=Icon.GOAL)
         for key, goal in GOALS.items():
             self.goal_choice.add(key, goal.title, hint=goal.summary)
         self.goal_choice.set_chosen("")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QWidget
 
 from studio.gui.context import Context
 from studio.gui.controls import Button, ScrollColumn
@@ -15,7 +16,8 @@ from studio.gui.page import Command, PageWidget
 from studio.gui.theme import at_text_size, theme
 from studio.gui.tokens import CARD_GAP
 
-_LEAST_RECENTS = 200
+_LEAST_RECENTS, _WHOLE_COMPUTER = 200, 272
+_LEAST_WIDTH = 720  # for two cards side by side, at the usual size of text
 
 
 class HomePage(PageWidget):
@@ -61,6 +63,10 @@ class HomePage(PageWidget):
             Command("Choose data for a new project", self.new_project.pick_data, group="Home"),
         ]
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._turn()
+
     def _connect(self) -> None:
         self.open_button.clicked.connect(lambda: self.context.open_project_dialog())
         self.new_project.created.connect(lambda: self.context.navigate("data"))
@@ -87,6 +93,16 @@ class HomePage(PageWidget):
 
     def _fit(self) -> None:
         self.recents.setMinimumHeight(at_text_size(_LEAST_RECENTS))
+        # Where the row is only as high as the card beside it, there is room below for all of this one.
+        self.computer.setMinimumHeight(at_text_size(_WHOLE_COMPUTER) if self.recents.is_empty else 0)
+        self._turn()
+
+    def _turn(self) -> None:
+        """Cards side by side, or where words would be cut one below the other."""
+        is_narrow = self.width() < _LEAST_WIDTH * theme().scale
+        direction = QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight
+        self._top.setDirection(direction)
+        self._low.setDirection(direction)
 
     def _on_ready(self, is_ready: bool) -> None:
         # One primary button in sight: the one that the person is heading for.

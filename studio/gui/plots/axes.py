@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import pyqtgraph as pg
+from PySide6.QtGui import QFontMetricsF
 
 from studio.gui.figures import loss
 from studio.gui.plots.pens import pen
@@ -18,7 +19,6 @@ _TIMES = (
 )  # fmt: skip
 _LEFT_WIDTH = 38
 _BOTTOM_HEIGHT = 24
-_HALF_FIGURE = 14  # pixels
 _NICE = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
 
 
@@ -49,10 +49,18 @@ class Axis(pg.AxisItem):
         most = max(1.0, size / self.room)
         step = self.step((high - low) / most) if high > low else 1.0
         first = math.ceil(low / step - 1e-9)
+        last = math.floor(high / step + 1e-9)
+        values = [at * step for at in range(first, min(last, first + 100) + 1)]
         # A figure at the very edge would be cut in half.
-        edge = (high - low) * _HALF_FIGURE / max(size, 1.0) if self.orientation == "bottom" else 0.0
-        last = math.floor((high - edge) / step + 1e-9)
-        return [(step, [at * step for at in range(first, min(last, first + 100) + 1)])]
+        if values and self.orientation == "bottom":
+            room = (high - values[-1]) / (high - low) * size if high > low else 0.0
+            if room < self._half(values[-1], step):
+                values.pop()
+        return [(step, values)]
+
+    def _half(self, value: float, spacing: float) -> float:
+        """Pixels of half a figure."""
+        return QFontMetricsF(font("caption")).horizontalAdvance(self.words(value, spacing)) / 2
 
     def step(self, least: float) -> float:
         """The next round distance between figures that is no less than `least`."""

@@ -24,18 +24,6 @@ _SLACK = 1.04
 _FAR = 4.0  # a limit this many times the peak would flatten the curve; it is then named at the top edge
 
 
-class _WholeTimes(TimeAxis):
-    """The last time is left out where large text would cut it."""
-
-    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        ((spacing, times),) = super().tickValues(low, high, size)
-        if times:
-            half = QFontMetricsF(font("caption")).horizontalAdvance(self.words(times[-1], spacing)) / 2
-            if (high - times[-1]) * size < half * (high - low):
-                times = times[:-1]
-        return [(spacing, times)]
-
-
 class MemoryPlot(PlotFrame):
     """Memory over seconds of training."""
 
@@ -50,7 +38,7 @@ class MemoryPlot(PlotFrame):
         self._predicted_line = pg.InfiniteLine(angle=0, movable=False)
         self._limit_line = pg.InfiniteLine(angle=0, movable=False)
         self._predicted_words, self._limit_words = label((1, 1.05)), label((1, -0.05))
-        super().__init__(_WholeTimes("bottom"), GigabyteAxis("left"), name="Memory over time", parent=parent)
+        super().__init__(TimeAxis("bottom"), GigabyteAxis("left"), name="Memory over time", parent=parent)
         # The sum of all kinds lies at the back, the lowest kind alone in front: no area between two curves is needed.
         for z, item in enumerate(reversed(self._areas)):
             item.setZValue(z)
