@@ -212,6 +212,17 @@ def test_home_end_and_arrows_move_through_the_rows(shown: Shown, qtbot: QtBot) -
     shown.wait_row(1)
 
 
+def test_the_chosen_row_stays_in_sight_when_the_window_becomes_lower(shown: Shown, qtbot: QtBot) -> None:
+    table = shown.page.table_card.table
+    shown.texts()
+    lowest = table.rowAt(table.viewport().height() - 1)
+    table.choose(lowest - 1 if lowest > 0 else 12)
+    height = table.viewport().height()
+    shown.window.resize(shown.window.width(), 640)
+    qtbot.waitUntil(lambda: table.viewport().height() < height, timeout=WAIT)
+    assert table.viewport().rect().contains(table.visualRect(table.currentIndex()).center())
+
+
 def test_a_row_can_be_gone_to_by_its_number(shown: Shown, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GoToDialog, "exec", lambda dialog: dialog.number.setValue(23) or 1)
     shown.page.acts.go_to_row(1, shown.page.table_card.go_to)

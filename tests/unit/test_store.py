@@ -179,8 +179,10 @@ def test_a_growing_store_can_be_read_and_an_interrupted_import_starts_again(
         )
     store = RowStore(folder)
     assert store.num_rows == 1_000 and not store.is_complete and store.page([999])[0].first == "Q 999"
+    assert store.columns().number.tolist() == list(range(1, 1_001))
     import_rows(path, reader, folder)
     store.refresh()
+    assert store.columns().number.tolist() == list(range(1, 3_001))
     assert store.num_rows == 3_000 and store.is_complete and store.page([2_999])[0].first == "Q 2999"
 
 

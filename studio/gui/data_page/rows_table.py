@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRectF, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QStyle, QStyleOptionViewItem, QToolTip, QWidget
 
@@ -128,7 +128,8 @@ class RowsTable(Table):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """What was in sight stays in sight."""
-        was_in_sight = self.viewport().rect().intersects(self.visualRect(self.currentIndex()))
+        before = QRect(QPoint(), event.oldSize())  # by now the view is as large as it will be
+        was_in_sight = before.intersects(self.visualRect(self.currentIndex()))
         super().resizeEvent(event)
         if was_in_sight:
             self.scrollTo(self.currentIndex(), Table.ScrollHint.EnsureVisible)
