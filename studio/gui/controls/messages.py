@@ -15,7 +15,7 @@ from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.controls.surfaces import Card
 from studio.gui.controls.text import Text
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import theme, tokens
+from studio.gui.theme import at_text_size, theme, tokens
 from studio.gui.tokens import CONTROL_GAP, RADIUS_BOX, mixed
 from studio.spec.words import in_words
 
@@ -87,7 +87,8 @@ class Banner(QFrame):
         rect = QRectF(self.rect())
         fill_box(painter, rect, RADIUS_BOX, fill)
         edge_box(painter, rect, RADIUS_BOX, mixed(fill, ink, 0.3))
-        paint_icon(painter, _BANNER_ICONS[self._tone], QRectF(14, 10, 18, 20), ink)
+        size = at_text_size(16)
+        paint_icon(painter, _BANNER_ICONS[self._tone], QRectF(13, 9, 20, 24), ink, size)
 
 
 class _IconTile(QWidget):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.data.store.reading import Ordinals
@@ -17,9 +18,11 @@ from studio.gui.data_page.rows_table import RowsTable
 from studio.gui.data_page.work import select_rows
 from studio.gui.icons import Icon
 from studio.gui.tasks import Task
+from studio.gui.theme import theme
 from studio.gui.tokens import CONTROL_GAP
 from studio.sizes import counted
 
+_TIGHT = 440  # below this the line above the table has no room for all words, at the usual size of text
 _SORTS: dict[Column, SortBy] = {
     Column.NUMBER: "number",
     Column.FIRST: "first",
@@ -67,6 +70,7 @@ class TableCard(QWidget):
         line.addWidget(self.search, 1)
         self.filter = Button("Filter", icon=Icon.FILTER)
         self.columns = Button("Columns", icon=Icon.COLUMNS)
+        self.columns.setAccessibleName("Columns")
         line.addWidget(self.filter)
         line.addWidget(self.columns)
         return line
@@ -103,6 +107,13 @@ class TableCard(QWidget):
         self._feed.store_changed.connect(self._drop_selection)
         self._feed.grown.connect(self.select)
         self._feed.moved.connect(self._on_moved)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        is_tight = self.width() < _TIGHT * theme().scale
+        self.columns.setText("" if is_tight else "Columns")
+        self.columns.setToolTip("Columns" if is_tight else "")
+        self.columns.updateGeometry()
 
     # What is asked for
 

@@ -67,7 +67,7 @@ class _Quote(QFrame):
         column.addWidget(Text(f"“{report['question']}”", "body_strong", wrap=True, selectable=True))
         column.addWidget(Text(str(report["answer"]).strip() or "(nothing)", "body", wrap=True, selectable=True))
         if report["answer"] == report.get("tuned_answer"):
-            column.addWidget(Text("=  Word for word as the tuned model", "small_strong", "accent_text"))
+            column.addWidget(Text("=  Word for word as the tuned model", "small_strong", "accent_text", wrap=True))
         else:
             said = str(report.get("tuned_answer", "")).strip()
             column.addWidget(Text(f"The tuned model: {said}", "small", "text2", wrap=True, selectable=True))

@@ -46,7 +46,7 @@ class FieldRow(QWidget):
         self.editor = editor or editor_for(facts)
         self.problem = ""
         self._value: Any = None
-        self.title = Text(facts.title, "body_strong")
+        self.title = Text(facts.title, "body_strong", wrap=True)
         self.effect = Text("", "small_strong", "text2")
         self.help = Text(facts.help, "small", "text2", wrap=True)
         self._lay_out()

@@ -82,7 +82,7 @@ class HubList(QWidget):
         super().__init__(parent)
         self._context, self._use_words = context, use_words
         self.downloads: Downloads = downloads_of(context)
-        self.field = Field("Search the Hub by name, or paste a link", icon=Icon.SEARCH)
+        self.field = Field("Search by name, or paste a link", icon=Icon.SEARCH)
         self.field.setClearButtonEnabled(True)
         self.fits = Check("Fits this computer")
         self.states = States()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QRectF, QSize
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
@@ -29,7 +29,7 @@ class ModelRow(QWidget):
 
     def __init__(self, title: str, facts: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.name = Elided(title, "item")
+        self.name = Elided(title, "item", mode=Qt.TextElideMode.ElideMiddle)  # sizes stand at the end
         self.facts = Text(facts, "small", "text2", wrap=True)
         self.bar = Progress(name=f"Download of {title}")
         self.bar.hide()

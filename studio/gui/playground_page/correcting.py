@@ -6,11 +6,13 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
-from studio.gui.controls import Button, Check, Text, TextBox
+from studio.gui.controls import Button, Check, Elided, Text, TextBox
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import tokens
+from studio.gui.theme import theme, tokens
 from studio.gui.tokens import RADIUS_CARD, mixed
+
+_LARGE = 1.2
 
 
 class CorrectionPanel(QFrame):
@@ -33,9 +35,9 @@ class CorrectionPanel(QFrame):
         head = QHBoxLayout()
         head.setContentsMargins(24, 0, 0, 0)
         head.addWidget(Text("Correct this answer", "body_strong"))
-        head.addStretch(1)
-        self.row = Text("", "small", "text3")
-        head.addWidget(self.row)
+        self.row = Elided("", "small", "text3")
+        self.row.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        head.addWidget(self.row, 1)
         column.addLayout(head)
         self.box = TextBox("What it should have said", name="Corrected answer", lines=4)
         self.box.setPlainText(answer)
@@ -51,7 +53,11 @@ class CorrectionPanel(QFrame):
         self.add.clicked.connect(self._on_add)
         foot = QHBoxLayout()
         foot.setSpacing(2)
-        foot.addWidget(self.keep, 1)
+        if theme().scale > _LARGE:  # one below the other, or half of "Add to data" would be out of sight
+            column.addWidget(self.keep)
+            foot.addStretch(1)
+        else:
+            foot.addWidget(self.keep, 1)
         foot.addWidget(cancel)
         foot.addWidget(self.add)
         column.addLayout(foot)

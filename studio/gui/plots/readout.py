@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF, Qt
@@ -12,7 +13,7 @@ from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.theme import font, tokens
 from studio.gui.tokens import RADIUS_BOX
 
-_PADDING, _LINE, _GAP, _SWATCH = 10, 17, 12, 16
+_PADDING, _GAP, _SWATCH = 10, 12, 16
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ class Readout(QWidget):
         fill_box(painter, box, RADIUS_BOX, t.raised)
         edge_box(painter, box, RADIUS_BOX, t.border)
         line = box.adjusted(_PADDING, _PADDING - 3, -_PADDING, 0)
-        line.setHeight(_LINE)
+        line.setHeight(_line())
         painter.setFont(font("small_strong"))
         painter.setPen(t.text)
         painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, self._title)
         for row in self._rows:
-            line.translate(0, _LINE)
+            line.translate(0, _line())
             painter.setPen(QPen(row.colour, 2))
             middle = line.center().y()
             if row.is_area:
@@ -86,4 +87,9 @@ class Readout(QWidget):
             default=0.0,
         )
         width = max(widest, strong.horizontalAdvance(self._title)) + 2 * _PADDING
-        return width, (len(self._rows) + 1) * _LINE + 2 * _PADDING - 6
+        return width, (len(self._rows) + 1) * _line() + 2 * _PADDING - 6
+
+
+def _line() -> int:
+    """Pixels of a line."""
+    return max(17, math.ceil(QFontMetricsF(font("small")).height()))
