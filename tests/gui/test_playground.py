@@ -92,7 +92,9 @@ def test_both_answer_one_question_and_leaving_frees_their_memory(page: Playgroun
     project = page.context.session.project
     assert project is not None
     qtbot.waitUntil(lambda: bool(kept_conversations(project.folder)), timeout=10_000)
-    page.context.navigate("home")
+    assert page.export.isVisibleTo(page), "what comes next is in sight"
+    page.export.click()
+    assert page.window().page_key == "export"  # type: ignore[attr-defined]
     qtbot.waitUntil(lambda: not workers(), timeout=15_000)
     page.context.navigate("playground")
     assert len(page.chat.conversation.path()) == 2, "the words stay"

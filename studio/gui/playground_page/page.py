@@ -51,6 +51,7 @@ class PlaygroundPage(PageWidget):
         self.source = Choice(name="Which tuned model answers", placeholder="Nothing tuned yet", compact=True)
         self.recent = IconButton(Icon.RUNS, "Earlier conversations")
         self.clear = Button("Clear", "quiet", icon=Icon.UNDO)
+        self.export = Button("Export", "quiet", icon=Icon.EXPORT)
         self.sides = Segment([("both", "Side by side"), ("tuned", "Tuned only")], name="Who answers")
         self.settings = IconButton(Icon.METHOD, "Sampling and system prompt")
         self.base = ChatColumn(self.chat, BASE, tone="text2", is_tuned=False)
@@ -118,7 +119,7 @@ class PlaygroundPage(PageWidget):
     # Laying out and wiring
 
     def _lay_out(self) -> None:
-        for widget in (self.source, self.recent, self.settings, self.clear, self.sides):
+        for widget in (self.source, self.recent, self.settings, self.clear, self.sides, self.export):
             self.action_row.addWidget(widget)
         self.source.setMaximumWidth(220)
         self.settings.setCheckable(True)
@@ -155,6 +156,7 @@ class PlaygroundPage(PageWidget):
         self.source.chosen.connect(self._on_source)
         self.recent.clicked.connect(self.history.open)
         self.clear.clicked.connect(self._on_clear)
+        self.export.clicked.connect(self._on_export)
         self.sides.chosen.connect(self._on_sides)
         self.settings.toggled.connect(self._place_settings)
         self.composer.sent.connect(self._on_sent)
@@ -220,6 +222,7 @@ class PlaygroundPage(PageWidget):
         self.source.set_chosen(chosen.key if chosen else "")
         for widget in (self.source, self.sides):
             widget.setVisible(bool(self.models.sources))
+        self._place_settings()
         self.source.updateGeometry()
         self.tuned_place.show_state("column" if chosen else "nothing")
         stops = chosen.stops if chosen is not None else ()
@@ -243,6 +246,12 @@ class PlaygroundPage(PageWidget):
         self.models.choose(next((source for source in self.models.sources if source.key == key), None))
         self._show_sources()
         self.models.load()
+
+    def _on_export(self) -> None:
+        """What comes next for whoever likes what it hears."""
+        source = self.models.source
+        if source is not None and source.is_run:
+            self.context.navigate("export", run=Path(source.key).name)
 
     def _on_moment(self, at: int) -> None:
         source = self.models.source
@@ -399,6 +408,8 @@ class PlaygroundPage(PageWidget):
     def _place_settings(self) -> None:
         is_narrow = self.window().width() < at_text_size(_DRAWER_BELOW)
         self.settings.setVisible(is_narrow)
+        source = self.models.source
+        self.export.setVisible(not is_narrow and source is not None and source.is_run)
         self.sampling.setVisible(not is_narrow or self.settings.isChecked())
         width = _SIDE_WIDE if self.window().width() >= at_text_size(_WIDE_FROM) else _SIDE_WIDTH
         self.sampling.setFixedWidth(at_text_size(width))
