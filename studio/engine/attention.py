@@ -139,15 +139,21 @@ def _written_out(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, ho
     """With all scores, because torch's fused kernels can neither cap them nor let a sink take part."""
     repeats = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
-    scores = query @ key.transpose(2, 3) * how.scaling
+    scores = (query @ key.transpose(2, 3)).mul_(how.scaling)
     if how.softcap:
-        scores = how.softcap * torch.tanh(scores / how.softcap)
-    scores = scores.masked_fill(~_band(query.shape[2], how.window, query.device), torch.finfo(scores.dtype).min)
+        scores = _capped(scores, how.softcap)
+    scores = scores.masked_fill_(~_band(query.shape[2], how.window, query.device), torch.finfo(scores.dtype).min)
     if how.sinks is not None:
         sinks = how.sinks.to(scores.dtype).view(1, -1, 1, 1).expand(*scores.shape[:3], 1)
         scores = torch.cat([scores, sinks], -1)
     weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)[..., : key.shape[2]]
     return torch.dropout(weights, how.dropout, train=how.dropout > 0) @ value
+
+
+def _capped(scores: torch.Tensor, cap: float) -> torch.Tensor:
+    if torch.is_grad_enabled():
+        return cap * torch.tanh(scores / cap)
+    return scores.div_(cap).tanh_().mul_(cap)
 
 
 def _band(length: int, window: int | None, device: torch.device) -> torch.Tensor:

@@ -137,8 +137,13 @@ def _is_same(module: Any, scale: Scale, beyond: float, of_given: torch.dtype, of
 
 def _gated(module: Any, names: tuple[str, ...], given: torch.Tensor) -> torch.Tensor:
     *ups, down, activation = (getattr(module, name) for name in names)
+    if len(ups) == 2 and not torch.is_grad_enabled():  # nothing is kept: never more than two of this width
+        acted = activation(ups[0](given))
+        return down(acted.mul_(ups[1](given)))
     parts = [up(given) for up in ups]
     gate, other = parts if len(parts) == 2 else parts[0].chunk(2, dim=-1)
+    if not torch.is_grad_enabled():
+        return down(activation(gate).mul_(other))
     joined: Any = _Joined.apply(gate, other, activation)
     if joined.requires_grad:
         joined.again = Again(partial(_join, activation), (gate.detach(), other.detach()))

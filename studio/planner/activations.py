@@ -96,11 +96,26 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
 
 
 def _moving(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
-    """Bytes that come and go in one layer's forward pass."""
-    c, wide = batch.compute, shapes.intermediate * (3 * batch.compute + _casts(trained, batch))
-    # The embedding's outcome is held by the model, the residual and its norm by the layer, angles by all.
-    moving = (3.0 * shapes.hidden * batch.stream + 2 * shapes.head_size * c + wide) * batch.tokens
+    """Bytes that come and go in one layer's forward pass, where nothing is kept for a way back."""
+    c = batch.compute
+    wide = shapes.intermediate * (_forward_parts(shapes, batch) * c + _casts(trained, batch))
+    scores = 0.0
+    drops = shapes.drops_attention and not trained.backward  # MeZO's passes are training
+    if shapes.writes_scores or drops:  # beside queries, keys and values
+        each = 14.0 if drops else 10.0 if c == 2 else 8.0  # 16 bits are made 32 before the softmax
+        scores = each * batch.longest * shapes.heads + c * shapes.head_size * (3 * shapes.heads + 2 * shapes.kv_heads)
+    # The embedding's outcome is held by the model, a layer's input by its caller, the residual and its norm by the
+    # layer, angles by all.
+    held = 4.0 * shapes.hidden * batch.stream + 2 * shapes.head_size * c
+    moving = (held + max(wide, scores)) * batch.tokens
     return moving + _widening(shapes, trained, batch) * _sums_experts(shapes, trained)
+
+
+def _forward_parts(shapes: Shapes, batch: MicroBatch) -> float:
+    """How many times its width the feed-forward part holds at most."""
+    if not _light_width(shapes, batch):
+        return 3.0
+    return 2.0 if any(linear.name == "up_proj" for linear in shapes.linears) else 3.0
 
 
 def _widening(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--models", default="tiny2,m100")
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16: weights in bf16 on both sides")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of both sides' weights")
     parser.add_argument("--cases", default=",".join(CASES))
     options = parser.parse_args()
     install_trl()

@@ -1,0 +1,31 @@
+"""The tests of a card, on one made of ordinary memory: what mixes devices or reads a copy too early fails here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers.card import library
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = library(tmp_path_factory.mktemp("card"))
+    if path is None:
+        pytest.skip("no compiler for the pretended card")
+    return path
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tests/card runs on the real one")
+@pytest.mark.parametrize("part", sorted(path.name for path in (ROOT / "tests" / "card").glob("test_*.py")))
+def test_on_a_pretended_card(part: str, made: Path) -> None:
+    pytest_run = ["pytest", "-n0", "-p", "no:cacheprovider", "-W", "ignore", f"tests/card/{part}"]
+    command = [sys.executable, "-m", "tests.helpers.card", str(made), *pytest_run]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
