@@ -98,11 +98,12 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
 def _moving(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     """Bytes that come and go in one layer's forward pass, where nothing is kept for a way back."""
     c = batch.compute
-    wide = shapes.intermediate * (_forward_parts(shapes, batch) * c + _casts(trained, batch))
+    wide = _forward_width(shapes, batch) + shapes.intermediate * _casts(trained, batch)
     scores = 0.0
     drops = shapes.drops_attention and not trained.backward  # MeZO's passes are training
     if shapes.writes_scores or drops:  # beside queries, keys and values
         each = 14.0 if drops else 10.0 if c == 2 else 8.0  # 16 bits are made 32 before the softmax
+        each += c if shapes.clamps_gates else 0  # GPT-OSS: once more with the sink beside them
         scores = each * batch.longest * shapes.heads + c * shapes.head_size * (3 * shapes.heads + 2 * shapes.kv_heads)
     # The embedding's outcome is held by the model, a layer's input by its caller, the residual and its norm by the
     # layer, angles by all.
@@ -111,11 +112,16 @@ def _moving(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     return moving + _widening(shapes, trained, batch) * _sums_experts(shapes, trained)
 
 
-def _forward_parts(shapes: Shapes, batch: MicroBatch) -> float:
-    """How many times its width the feed-forward part holds at most."""
-    if not _light_width(shapes, batch):
-        return 3.0
-    return 2.0 if any(linear.name == "up_proj" for linear in shapes.linears) else 3.0
+def _forward_width(shapes: Shapes, batch: MicroBatch) -> float:
+    """Bytes a token at the fullest moment of the feed-forward part."""
+    c = batch.compute
+    if shapes.experts:  # sorted inputs beside both halves, activation and product; or outcomes, weighed and in order
+        beside = c * shapes.hidden if shapes.shared_width else 0  # what the shared one gave
+        halves = ((9 if shapes.clamps_gates else 4) * shapes.expert_width + shapes.hidden) * c
+        weighed = 2 * shapes.hidden * (c + _share_bytes(shapes, batch))
+        return float(shapes.experts_active * max(halves, weighed) + beside)
+    is_split = any(linear.name == "up_proj" for linear in shapes.linears)
+    return float(c * shapes.intermediate * (2 if is_split and _light_width(shapes, batch) else 3))
 
 
 def _widening(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:

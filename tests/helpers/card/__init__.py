@@ -80,7 +80,7 @@ def _without_scores(attend: Callable[..., Any]) -> Callable[..., Any]:
 
     def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
                   is_causal: bool = False, scale: Any = None, enable_gqa: bool = False) -> Any:  # fmt: skip
-        if not query.is_cuda or dropout_p:
+        if not query.is_cuda or dropout_p or query.shape[-1] != value.shape[-1]:
             return attend(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
         if torch.is_autocast_enabled("cuda"):
             query, key, value = (x.to(torch.get_autocast_dtype("cuda")) for x in (query, key, value))
