@@ -78,7 +78,8 @@ class MemorySampler:
         ram = {kind: sizes.get("cpu", 0) for kind, sizes in tracked.items()}
         used = self._process.memory_info().rss
         ram["other"] = min(used, self._baseline)
-        ram["activations"] = max(0, used - sum(ram.values()))
+        rest = "other" if tracked.get("weights", {}).get("cuda") else "activations"  # a card has its own
+        ram[rest] = ram.get(rest, 0) + max(0, used - sum(ram.values()))
         io = _io(self._process)
         disk = {"read": io[0] - self._start_io[0], "written": io[1] - self._start_io[1]}
         return Memory(step=self.step, ram=ram, gpu=_gpu(tracked, self._card), disk=disk)

@@ -26,8 +26,9 @@ def test_trains_as_on_the_processor(case: str, tmp_path: Path) -> None:
     expected = losses(train_here(_make(tmp_path, case, "processor", "cpu")))
     heard = train_here(_make(tmp_path, case, "card", "cuda"))
     assert losses(heard) == pytest.approx(expected, abs=2e-2 if case in _ROUGH else 1e-4)
-    held = [event.gpu for event in heard if isinstance(event, events.Memory)]
-    assert held[-1]["weights"] > 0
+    held = [event for event in heard if isinstance(event, events.Memory)][-1]
+    assert held.gpu["weights"] > 0
+    assert held.ram["other"] > 0 and not held.ram.get("activations")
 
 
 @pytest.mark.parametrize("case", METHODS.all())
