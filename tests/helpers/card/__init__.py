@@ -26,10 +26,13 @@ BYTES = 4 << 30
 _SOURCE = Path(__file__).with_name("pretend.cpp")
 
 
+def can_be_made() -> bool:
+    return sys.platform == "linux" and _compiler() is not None
+
+
 def library(cache: Path) -> Path | None:
     """The compiled card, made once for each source and version of torch; None where there is no compiler."""
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    if compiler is None or sys.platform != "linux":
+    if not can_be_made():
         return None
     torch = _torch_folder()
     key = hashlib.sha256(_SOURCE.read_bytes() + (torch / "version.py").read_bytes()).hexdigest()[:16]
@@ -40,7 +43,7 @@ def library(cache: Path) -> Path | None:
         headers = [f"-I{torch / 'include'}", f"-I{torch / 'include/torch/csrc/api/include'}"]
         libraries = [f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu", f"-Wl,-rpath,{torch / 'lib'}"]
         options = ["-O1", "-std=c++20", "-fPIC", "-shared"]
-        subprocess.run([compiler, *options, _SOURCE, "-o", partial, *headers, *libraries], check=True)
+        subprocess.run([_compiler(), *options, _SOURCE, "-o", partial, *headers, *libraries], check=True)
         partial.rename(made)
     return made
 
@@ -64,6 +67,10 @@ def plug_in(made: Path) -> None:
     torch.cuda._lazy_init = _nothing
     torch.cuda.Event = lambda **_: _Event(card)  # type: ignore[misc,assignment]
     torch.nn.functional.scaled_dot_product_attention = _without_scores(torch.nn.functional.scaled_dot_product_attention)
+
+
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX", "c++"))
 
 
 def _torch_folder() -> Path:
