@@ -202,6 +202,7 @@ def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool =
         found,
         quantised=layers if quantised else 0,
         elsewhere=shapes.total - layers - ends,
+        read_ahead=layers - min(layers, max(shapes.layer_sizes, default=0)),
         recomputes=True,
         layer_inputs=params.inputs_place,
         cacheable_bytes=int(packed * streamed),

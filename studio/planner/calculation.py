@@ -84,7 +84,7 @@ def calculate(
         memory=memory,
         moment=moment,
         tokens=batch.tokens,
-        ram_bytes=_CARD_PROCESS_BYTES + int(parked) + (inputs if trained.layer_inputs == "ram" else 0),
+        ram_bytes=_CARD_PROCESS_BYTES + int(parked) + 4 * trained.read_ahead + (inputs if trained.layer_inputs == "ram" else 0),
         steps=steps,
         step_tokens=per_step,
         step_seconds=seconds,
@@ -95,10 +95,12 @@ def calculate(
 
 
 def _trained(spec: RunSpec, shapes: Shapes, device: Device) -> Trained:
-    """What the method says; without a card, RAM is the device."""
+    """What the method says; without a card, RAM is the device, and with one, what is read ahead waits in RAM."""
     trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
-    is_same = trained.layer_inputs == "ram" and not device.is_card
-    return replace(trained, layer_inputs="device") if is_same else trained
+    if device.is_card:
+        ahead, packed = trained.read_ahead, min(trained.quantised, trained.read_ahead)
+        return replace(trained, elsewhere=trained.elsewhere + ahead, quantised=trained.quantised - packed)
+    return replace(trained, layer_inputs="device") if trained.layer_inputs == "ram" else trained
 
 
 def _inputs_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
@@ -110,7 +112,7 @@ def _inputs_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
 
 def calculated_memory(spec: RunSpec, shapes: Shapes, device: Device, batch: MicroBatch) -> tuple[str, dict[str, int]]:
     """The fullest moment's name and its bytes by kind, without what libraries take."""
-    return _fullest_memory(spec, shapes, METHODS.get(spec.method.key).estimate(spec.method, shapes), device, batch)
+    return _fullest_memory(spec, shapes, _trained(spec, shapes, device), device, batch)
 
 
 def _fullest_memory(
