@@ -78,13 +78,14 @@ def calculate(
     seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual, anew)
     if seconds is not None:  # reading and writing go on beside computing
         seconds = max(seconds, drive_seconds(read, written, machine.speeds) / drives_of(spec, machine.resources))
+    waiting = 4 * trained.read_ahead + (inputs if trained.layer_inputs == "ram" else 0)  # two layers in 16 bits
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
     return Calculation(
         trained=trained,
         memory=memory,
         moment=moment,
         tokens=batch.tokens,
-        ram_bytes=_CARD_PROCESS_BYTES + int(parked) + 4 * trained.read_ahead + (inputs if trained.layer_inputs == "ram" else 0),
+        ram_bytes=_CARD_PROCESS_BYTES + int(parked) + waiting,
         steps=steps,
         step_tokens=per_step,
         step_seconds=seconds,
