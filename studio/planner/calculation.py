@@ -157,7 +157,7 @@ def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, bat
 
 
 def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> float:
-    """A processor's 16-bit products lay a matrix and its gradient out anew: told where layers stream, as it shows there."""
+    """What a processor's 16-bit products lay out anew, a matrix and its gradient; told where layers stream."""
     is_short = batch.compute == 2 and not batch.widened
     return 4.0 * shapes.widest if trained.layer_inputs and is_short and not device.is_card else 0.0
 
