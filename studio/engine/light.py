@@ -137,9 +137,8 @@ def _is_same(module: Any, scale: Scale, beyond: float, of_given: torch.dtype, of
 
 def _gated(module: Any, names: tuple[str, ...], given: torch.Tensor) -> torch.Tensor:
     *ups, down, activation = (getattr(module, name) for name in names)
-    if len(ups) == 2 and not torch.is_grad_enabled():  # nothing is kept: never more than two of this width
-        acted = activation(ups[0](given))
-        return down(acted.mul_(ups[1](given)))
+    if len(ups) == 2 and not torch.is_grad_enabled():  # nothing is kept: the gate is gone before its other half comes
+        return down(activation(ups[0](given)).mul_(ups[1](given)))
     parts = [up(given) for up in ups]
     gate, other = parts if len(parts) == 2 else parts[0].chunk(2, dim=-1)
     if not torch.is_grad_enabled():
@@ -190,7 +189,10 @@ def _is_gated(module: Any, names: tuple[str, ...]) -> bool:
         small._modules = {**inner, down: _linear(wide, 8, 2), activation: getattr(module, activation)}
         given = torch.linspace(-2, 3, 32).view(1, 4, 8)
         try:
-            return torch.equal(type(module).forward(small, given), _gated(small, names, given))
+            wanted = type(module).forward(small, given)
+            with torch.enable_grad():  # both ways: with a way back, and without
+                kept = _gated(small, names, given)
+            return torch.equal(kept, wanted) and torch.equal(_gated(small, names, given), wanted)
         except (AttributeError, TypeError):
             return False  # its code wants more than these parts
 

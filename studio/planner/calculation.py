@@ -131,7 +131,7 @@ def _parked_bytes(spec: RunSpec, trained: Trained, device: Device) -> int:
 
 def optimizer_moment(spec: RunSpec, shapes: Shapes, device: Device, batch: MicroBatch) -> dict[str, int]:
     """Bytes by kind while the optimizer steps: what a trace of the passes alone does not see."""
-    trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
+    trained = _trained(spec, shapes, device)
     return while_stepping(_steady(spec, shapes, trained, device, batch))
 
 

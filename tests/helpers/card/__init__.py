@@ -106,7 +106,7 @@ class _Card:
     """What of `torch.cuda` the program and its libraries ask for."""
 
     def __init__(self, library: Any) -> None:
-        for name in ("used", "peak", "capacity", "moment"):
+        for name in ("used", "peak", "moment"):
             getattr(library, f"card_{name}").restype = ctypes.c_int64
         library.card_set_capacity.argtypes = library.card_wait.argtypes = [ctypes.c_int64]
         library.card_pin.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
@@ -216,5 +216,3 @@ class _Event:
 
     def synchronize(self) -> None:
         _wait(self._library, self._moment)
-
-    wait = synchronize

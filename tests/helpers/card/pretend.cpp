@@ -472,12 +472,10 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
 extern "C" {
 int64_t card_used() { return used; }
 int64_t card_peak() { return peak; }
-int64_t card_capacity() { return capacity; }
 void card_set_capacity(int64_t bytes) { capacity = bytes; }
 void card_forget_peak() { peak = int64_t(used); }
 int64_t card_moment() { return asked_for; }
 int card_wait(int64_t moment) { return arrive(moment, nullptr); }
-int card_is_pinned(uintptr_t bytes) { return is_pinned(reinterpret_cast<void*>(bytes)); }
 int card_pin(uintptr_t bytes, size_t size) {  // an error where a part is pinned already, as of the driver
   if (is_pinned(reinterpret_cast<void*>(bytes)) || is_pinned(reinterpret_cast<void*>(bytes + size - 1))) return 712;
   std::lock_guard<std::mutex> guard(lanes);
