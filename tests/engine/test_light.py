@@ -15,6 +15,7 @@ from tests.helpers.toy_models import FAMILIES, make_toy
 
 _AS_THEY_ARE = {"LayerNorm", "GPT2MLP", "Qwen3NextRMSNormGated", "GraniteMoeSharedMLP", "Lfm2MoeMLP", "GptOssMLP"}
 """Norms and feed-forward parts of another kind."""
+_IDS = torch.arange(40).view(2, 20) % 200
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -27,6 +28,8 @@ def test_outcomes_are_equal_and_gradients_close(family: str, dtype: str, tmp_pat
     assert torch.equal(random, torch.get_rng_state())
     outs = [_pass(model) for model in (plain, light)]
     assert torch.equal(*outs)
+    with torch.no_grad():
+        assert torch.equal(*(model(input_ids=_IDS, use_cache=False).logits for model in (plain, light)))
     for (name, wanted), found in zip(plain.named_parameters(), light.parameters(), strict=True):
         if wanted.grad is not None and wanted.grad.norm() > 1e-6:
             gap = (wanted.grad - found.grad).float().norm() / wanted.grad.float().norm()
@@ -106,9 +109,8 @@ def _adapted(folder: Path, settings: dict[str, Any], dtype: str = "float32") -> 
 
 
 def _pass(model: Any) -> torch.Tensor:
-    ids = torch.arange(40).view(2, 20) % 200
-    logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
-    torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids.flatten()).backward()
+    logits: torch.Tensor = model(input_ids=_IDS, use_cache=False).logits
+    torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), _IDS.flatten()).backward()
     return logits.detach()
 
 

@@ -97,7 +97,7 @@ class FiguresStrip(Card):
         elif best[0] == at:
             self._held.say(figures.loss(now), f"best, step {figures.count(at)}", "accent_text")
         else:
-            self._held.say(figures.loss(now), f"{figures.loss(best[1])} at step {figures.count(best[0])}")
+            self._held.say(figures.loss(now), f"best {figures.loss(best[1])} at {figures.count(best[0])}")
 
     def _say_card(self, watch: RunWatch) -> None:
         gpu, curves = watch.gpu, watch.curves
