@@ -11,7 +11,7 @@ from studio.gui.controls import Button, IconButton, Text
 from studio.gui.controls.dialogs import SHADOW, paint_floating
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import tokens
+from studio.gui.theme import icon_size, tokens
 from studio.spec.words import in_words
 
 _STAY_MS = 6000
@@ -33,7 +33,7 @@ class _Toast(QWidget):
         self._tone = tone
         self.setAccessibleName(f"{text} {detail}".strip())
         layout = self.rows = QHBoxLayout(self)
-        layout.setContentsMargins(SHADOW + 40, SHADOW + 10, SHADOW + 8, SHADOW + 10)
+        layout.setContentsMargins(SHADOW + 24 + icon_size(), SHADOW + 10, SHADOW + 8, SHADOW + 10)
         words = QVBoxLayout()
         words.setSpacing(1)
         words.addWidget(Text(text, "body_strong", wrap=True))
@@ -71,7 +71,8 @@ class _Toast(QWidget):
         rect = QRectF(self.rect()).adjusted(SHADOW, SHADOW, -SHADOW, -SHADOW)
         paint_floating(painter, rect)
         ink = {"info": t.info, "good": t.accent_text, "warn": t.warn, "danger": t.danger}[self._tone]
-        paint_icon(painter, _ICONS[self._tone], QRectF(rect.left() + 14, rect.top(), 18, rect.height()), ink)
+        size = icon_size()
+        paint_icon(painter, _ICONS[self._tone], QRectF(rect.left() + 14, rect.top(), size, rect.height()), ink, size)
 
     def _on_time(self) -> None:
         if self.isAncestorOf(self.focusWidget() or self) and self.focusWidget() is not None:

@@ -10,6 +10,7 @@ from functools import partial
 import psutil
 import pytest
 from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -25,8 +26,9 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from studio.gui.controls import Button, Elided, Text
+from studio.gui.export_page.target_cards import TargetCard
 from studio.gui.page import PAGES
-from studio.gui.theme import theme
+from studio.gui.theme import font, theme
 from studio.gui.window import Window
 from studio.project.folder import Project
 
@@ -166,7 +168,9 @@ def _census(window: Window, qtbot: QtBot) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("percent", "width", "height"), [(150, 1280, 800), (100, 1024, 680)], ids=["largest text", "least window"]
+    ("percent", "width", "height"),
+    [(150, 1280, 800), (100, 1024, 680), (150, 1024, 680)],
+    ids=["largest text", "least window", "both"],
 )
 def test_no_words_are_cut(
     window: Window, qtbot: QtBot, trained_project: Project, percent: int, width: int, height: int
@@ -191,10 +195,15 @@ def test_no_words_are_cut(
 
 def _one_liners(page: QWidget) -> Iterator[tuple[str, int, int]]:
     """Words that are painted whole or not at all, with the width they have and the one they need."""
+    never_cut = [font(role) for role in ("title", "heading", "caption")]
     for widget in [*page.findChildren(Button), *page.findChildren(Text)]:
-        may_give_way = isinstance(widget, Elided) or (isinstance(widget, Text) and widget.wordWrap())
-        if widget.isVisible() and widget.text() and not may_give_way:
+        may_give_way = isinstance(widget, Elided) and widget.font() not in never_cut
+        wraps = isinstance(widget, Text) and widget.wordWrap()
+        if widget.isVisible() and widget.text() and not may_give_way and not wraps:
             yield widget.text(), widget.width(), widget.sizeHint().width()
+    for card in page.findChildren(TargetCard):
+        if card.isVisible():
+            yield card.text(), card.width() - 28, round(QFontMetricsF(font("item")).horizontalAdvance(card.text()))
 
 
 def _has_buttons(page: QWidget) -> bool:

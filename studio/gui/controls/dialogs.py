@@ -13,7 +13,7 @@ from studio.gui.controls.buttons import Button, ButtonRole
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.controls.text import Text
 from studio.gui.help import show_help
-from studio.gui.theme import tokens
+from studio.gui.theme import at_text_size, tokens
 from studio.gui.tokens import CONTROL_GAP, RADIUS_CARD
 
 SHADOW = 16
@@ -50,7 +50,7 @@ class Dialog(QDialog):
         self.setAccessibleDescription(about)
         self.setWindowFlag(Qt.WindowType.FramelessWindowHint)
         self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
-        self.setMinimumWidth(width + 2 * SHADOW)
+        self.setMinimumWidth(at_text_size(width) + 2 * SHADOW)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(SHADOW + 20, SHADOW + 18, SHADOW + 20, SHADOW + 16)
         outer.setSpacing(12)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMenu, QProxyStyle, QStyle, QStyleOption, QWidget
 from studio.gui.controls.dialogs import SHADOW, paint_floating
 from studio.gui.controls.painting import antialiased, fill_box
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import CONTROL_HEIGHT, RADIUS_CONTROL
 
 
@@ -34,7 +34,8 @@ class _Measures(QProxyStyle):
     ) -> QSize:
         if kind == QStyle.ContentsType.CT_MenuItem:
             is_line = getattr(option, "text", "x") == ""
-            return QSize(size.width() + 56, 9 if is_line else CONTROL_HEIGHT)
+            height = round(CONTROL_HEIGHT * max(1.0, theme().scale))
+            return QSize(size.width() + 40 + icon_size(), 9 if is_line else height)
         return super().sizeFromContents(kind, option, size, widget)  # type: ignore[arg-type]
 
 
@@ -80,7 +81,7 @@ class Menu(QMenu):
         return action
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, t = antialiased(self), tokens()
+        painter, t, size = antialiased(self), tokens(), icon_size()
         paint_floating(painter, QRectF(self.rect()).adjusted(SHADOW, SHADOW, -SHADOW, -SHADOW))
         for action in self.actions():
             rect = QRectF(self.actionGeometry(action))
@@ -91,10 +92,11 @@ class Menu(QMenu):
                 fill_box(painter, rect, RADIUS_CONTROL - 2, t.hover)
             ink = t.danger if action in self._dangers else t.text if action.isEnabled() else t.text3
             if action in self._glyphs:
-                paint_icon(painter, self._glyphs[action], QRectF(rect.left() + 10, rect.top(), 16, rect.height()), ink)
+                box = QRectF(rect.left() + 10, rect.top(), size, rect.height())
+                paint_icon(painter, self._glyphs[action], box, ink, size)
             painter.setFont(font("body"))
             painter.setPen(ink)
-            left = 36 if self._glyphs else 12
+            left = 20 + size if self._glyphs else 12
             painter.drawText(rect.adjusted(left, 0, -12, 0), Qt.AlignmentFlag.AlignVCenter, action.text())
             self._paint_key(painter, rect, action)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPaintEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.controls.scroll import thin_scroll_bars
 from studio.gui.controls.text import Text
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import CARD_PADDING, CONTROL_GAP, RADIUS_BADGE, RADIUS_CARD
 
+ANY_SIZE = 16_777_215  # Qt's QWIDGETSIZE_MAX, which PySide does not name
 BadgeTone = Literal["neutral", "good", "warn", "danger", "info"]
 
 
@@ -107,7 +108,7 @@ class Badge(QWidget):
 
     def sizeHint(self) -> QSize:
         words = QFontMetricsF(font("small_strong"))
-        lead = 10 if self._dot else 17 if self._icon else 0
+        lead = 10 if self._dot else icon_size(13) + 4 if self._icon else 0
         return QSize(round(words.horizontalAdvance(self._text)) + lead + 15, round(words.height()) + 5)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -120,8 +121,8 @@ class Badge(QWidget):
             fill_box(painter, QRectF(left, rect.center().y() - 3, 6, 6), 3, ink)
             left += 10
         elif self._icon:
-            paint_icon(painter, self._icon, QRectF(left, 0, 13, rect.height()), ink, 13)
-            left += 17
+            paint_icon(painter, self._icon, QRectF(left, 0, icon_size(13), rect.height()), ink, icon_size(13))
+            left += icon_size(13) + 4
         painter.setFont(font("small_strong"))
         painter.setPen(ink)
         painter.drawText(rect.adjusted(left, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._text)
@@ -155,6 +156,8 @@ class ScrollColumn(QScrollArea):
         column: its layout.
     """
 
+    _fits = False
+
     def __init__(self, *, spacing: int = 0, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> None:
         super().__init__()
         thin_scroll_bars(self)
@@ -163,10 +166,22 @@ class ScrollColumn(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setAutoFillBackground(False)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        inside = _Inside()
+        self._inside = inside = _Inside()
         inside.setAutoFillBackground(False)
         self.column = QVBoxLayout(inside)
         self.column.setSpacing(spacing)
         self.column.setContentsMargins(*margins)
         self.setWidget(inside)
         inside.setAutoFillBackground(False)
+
+    def set_fits(self, fits: bool) -> None:
+        """Whether what is inside makes do with the height there is, as if nothing could scroll."""
+        self._fits = fits
+        self._bound()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._bound()
+        super().resizeEvent(event)
+
+    def _bound(self) -> None:
+        self._inside.setMaximumHeight(self.viewport().height() if self._fits else ANY_SIZE)

@@ -13,7 +13,7 @@ from studio.gui.theme import Role, font, theme, tokens
 
 Tone = Literal["text", "text2", "text3", "accent_text", "warn", "danger", "info", "on_accent"]
 
-_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|%)(?!\w))")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|%|min|h|s)(?!\w))")
 _FIRM = "\N{NO-BREAK SPACE}"
 
 

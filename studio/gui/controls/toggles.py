@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QCheckBox, QHBoxLay
 
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box, focus_ring
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, theme, tokens
 from studio.gui.tokens import COMPACT_HEIGHT, RADIUS_CONTROL, mixed
 
 
@@ -110,7 +110,8 @@ class _SegmentButton(KeyboardFocus, QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def sizeHint(self) -> QSize:
-        return QSize(round(QFontMetricsF(font("small_strong")).horizontalAdvance(self.text())) + 24, COMPACT_HEIGHT)
+        width = round(QFontMetricsF(font("small_strong")).horizontalAdvance(self.text()))
+        return QSize(width + 24, round(COMPACT_HEIGHT * max(1.0, theme().scale)))
 
     minimumSizeHint = sizeHint
 

@@ -79,6 +79,7 @@ class ColumnsDialog(Dialog):
         self._grid.setHorizontalSpacing(12)
         self._grid.setVerticalSpacing(8)
         self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnStretch(2, 1)
         self.body.addLayout(self._grid)
 
     def _recognised(self) -> Recognised:
@@ -112,7 +113,7 @@ class ColumnsDialog(Dialog):
         choice.chosen.connect(lambda column: self._on_role(name, column))
         self._grid.addWidget(Text(name.capitalize(), "body_strong"), at, 0)
         self._grid.addWidget(choice, at, 1)
-        self._grid.addWidget(Text(meaning, "small", "text3"), at, 2)
+        self._grid.addWidget(Text(meaning, "small", "text3", wrap=True), at, 2)
         self._roles[name] = choice
 
     def _on_form(self, key: str) -> None:

@@ -12,7 +12,7 @@ from studio.gui.controls import Card, Hairline, ScrollColumn, Skeleton, Text
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box
 from studio.gui.data_page.work import Summary
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import RADIUS_CONTROL
 
 _ICONS = {
@@ -88,10 +88,14 @@ class _Glyph(QWidget):
     def __init__(self, icon: Icon, tone: str) -> None:
         super().__init__()
         self._icon, self._tone = icon, tone
-        self.setFixedSize(18, 18)
+        self._fit()
+        theme().changed.connect(self._fit)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        paint_icon(antialiased(self), self._icon, self.rect(), getattr(tokens(), self._tone), 16)
+        paint_icon(antialiased(self), self._icon, self.rect(), getattr(tokens(), self._tone), icon_size())
+
+    def _fit(self) -> None:
+        self.setFixedSize(icon_size(18), icon_size(18))
 
 
 class FindingsCard(Card):

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
 
 from studio.errors import UserError
 from studio.gui import figures
 from studio.gui.context import Context
-from studio.gui.controls import Badge, Button, States, Text
+from studio.gui.controls import Badge, Button, ScrollColumn, States, Text
+from studio.gui.controls.surfaces import ANY_SIZE
 from studio.gui.data_page.actions import DataActions
 from studio.gui.data_page.chosen_row import ChosenRow
 from studio.gui.data_page.feed import DataFeed
@@ -30,6 +31,8 @@ from studio.spec.run_spec import RunSpec
 
 _WIDE = 1240
 _SIDE, _SIDE_WIDE = 252, 320
+_LEAST_WIDTH = 820  # for findings beside the rows, at the usual size of text
+_LEAST_TABLE, _LEAST_ROW, _LEAST_SIDE = 260, 300, 260  # where all are one below the other
 _ONCE_CLEAR = "Known once it is clear which column plays which role."
 
 
@@ -81,8 +84,24 @@ class DataPage(PageWidget):
         self._fit_side()
 
     def _fit_side(self) -> None:
-        usual = _SIDE_WIDE if self.width() >= at_text_size(_WIDE) else _SIDE
-        self._side.setFixedWidth(round(usual * max(1.0, theme().scale)))  # a finding's ways out are side by side
+        usual, scale = _SIDE_WIDE if self.width() >= at_text_size(_WIDE) else _SIDE, max(1.0, theme().scale)
+        is_narrow = self.width() < _LEAST_WIDTH * theme().scale
+        lying, standing = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._columns.setDirection(standing if is_narrow else lying)
+        self._side_cards.setDirection(lying if is_narrow else standing)
+        self._side_cards.setStretch(0, 1 if is_narrow else 0)
+        self._scroll.set_fits(not is_narrow)  # one below the other all have the height they need
+        for part, height in (
+            (self.table_card, _LEAST_TABLE),
+            (self.row_card, _LEAST_ROW),
+            (self._side, _LEAST_SIDE),
+        ):
+            part.setMinimumHeight(round(height * scale) if is_narrow else 0)
+        if is_narrow:
+            self._side.setMinimumWidth(0)
+            self._side.setMaximumWidth(ANY_SIZE)
+        else:
+            self._side.setFixedWidth(round(usual * scale))  # a finding's ways out are side by side
 
     # Layout
 
@@ -113,7 +132,7 @@ class DataPage(PageWidget):
         outer.setSpacing(CARD_GAP)
         self._notice = Holder()
         outer.addWidget(self._notice)
-        columns = QHBoxLayout()
+        columns = self._columns = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         columns.setSpacing(16)
         self._main = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._main.setSpacing(12)
@@ -126,19 +145,21 @@ class DataPage(PageWidget):
         self._main.addWidget(self.row_card, 6)
         columns.addLayout(self._main, 1)
         columns.addWidget(self._side_column())
-        outer.addLayout(columns, 1)
+        self._scroll = ScrollColumn()
+        self._scroll.column.addLayout(columns)
+        outer.addWidget(self._scroll, 1)
+        theme().changed.connect(self._fit_side)
+        self._fit_side()
         return box
 
     def _side_column(self) -> QWidget:
         self._side = QWidget()
-        layout = QVBoxLayout(self._side)
+        layout = self._side_cards = QBoxLayout(QBoxLayout.Direction.TopToBottom, self._side)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
         self.length_card, self.findings_card = LengthCard(), FindingsCard()
         layout.addWidget(self.length_card)
         layout.addWidget(self.findings_card, 1)
-        theme().changed.connect(self._fit_side)
-        self._fit_side()
         return self._side
 
     def _connect(self) -> None:

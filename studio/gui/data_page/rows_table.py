@@ -12,7 +12,7 @@ from studio.gui.controls.bars import track_colour
 from studio.gui.controls.painting import fill_box
 from studio.gui.data_page.rows_model import CELL_ROLE, Cell, Column, RowsModel
 from studio.gui.icons import Icon, icon_pixmap
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, icon_size, tokens
 from studio.gui.tokens import mixed
 
 Index = QModelIndex | QPersistentModelIndex
@@ -51,8 +51,9 @@ class RowsDelegate(RowDelegate):
         painter.setPen(t.danger if is_over else ink)
         box = option.rect.adjusted(10, 0, -10, 0)
         if cell.is_set_aside and column is Column.FIRST:
-            painter.drawPixmap(box.left(), box.center().y() - 7, icon_pixmap(Icon.WARNING, 15, t.warn))
-            box.setLeft(box.left() + 22)
+            size = icon_size(15)
+            painter.drawPixmap(box.left(), box.center().y() - size // 2, icon_pixmap(Icon.WARNING, size, t.warn))
+            box.setLeft(box.left() + 7 + size)
         right = column is not Column.FIRST
         flags = (Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft) | Qt.AlignmentFlag.AlignVCenter
         shown = QFontMetrics(used).elidedText(text, Qt.TextElideMode.ElideRight, box.width())
@@ -155,4 +156,4 @@ class RowsTable(Table):
 
 
 def _scissors() -> QPixmap:
-    return icon_pixmap(Icon.SCISSORS, 15, tokens().danger)
+    return icon_pixmap(Icon.SCISSORS, icon_size(15), tokens().danger)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.errors import Cancelled, UserError
 from studio.export.exports import Exported, list_exports
@@ -13,7 +13,19 @@ from studio.export.forecast import Survey, survey
 from studio.export.target import TARGETS
 from studio.gui import figures
 from studio.gui.context import Activity, Context
-from studio.gui.controls import Button, Card, Check, Choice, EmptyState, ErrorState, Hairline, States, Text
+from studio.gui.controls import (
+    Button,
+    Card,
+    Check,
+    Choice,
+    EmptyState,
+    ErrorState,
+    Hairline,
+    ScrollColumn,
+    States,
+    Text,
+)
+from studio.gui.controls.surfaces import ANY_SIZE
 from studio.gui.export_page.disk_card import DiskCard
 from studio.gui.export_page.export_run import ExportRun
 from studio.gui.export_page.exports_card import ExportsCard
@@ -33,7 +45,8 @@ from studio.project.state import RunState
 from studio.project.tuned import find_tuned
 
 _SIDE_NARROW, _SIDE_WIDTH, _SIDE_WIDE = 296, 332, 400
-_PLAIN, _BELOW, _ANY_HEIGHT = 132, 172, 16_777_215  # the last is Qt's QWIDGETSIZE_MAX, which PySide does not name
+_PLAIN, _BELOW, _TYPES = 132, 172, 260
+_LEAST_WIDTH = 820  # for the verification beside the rest, at the usual size of text
 _NARROW_BELOW, _WIDE_FROM, _LOW_BELOW, _TALL_FROM = 1100, 1600, 740, 1000
 
 
@@ -88,25 +101,34 @@ class ExportPage(PageWidget):
         self._fit()
 
     def _fit(self) -> None:
-        width, side = self.window().width(), _SIDE_WIDTH
-        if width >= at_text_size(_WIDE_FROM):
-            side = _SIDE_WIDE
-        elif width < at_text_size(_NARROW_BELOW):
-            side = _SIDE_NARROW
-        self.verification.setFixedWidth(at_text_size(side))
-        self.targets.set_compact(self.window().height() < at_text_size(_LOW_BELOW))
+        is_narrow = self.width() < _LEAST_WIDTH * theme().scale
+        self._row.setDirection(QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight)
+        self._scroll.set_fits(not is_narrow)  # one below the other all have the height they need
+        self.kinds.setMinimumHeight(round(_TYPES * theme().scale) if is_narrow else 0)
+        self.targets.set_compact(not is_narrow and self.window().height() < at_text_size(_LOW_BELOW))
+        if is_narrow:
+            self.verification.setMinimumWidth(0)
+            self.verification.setMaximumWidth(ANY_SIZE)
+        else:
+            self.verification.setFixedWidth(at_text_size(self._side_width()))
         if not self._has_chosen_list:
             self.all_types.setChecked(self.window().height() >= _TALL_FROM)
+
+    def _side_width(self) -> int:
+        width = self.window().width()
+        if width >= at_text_size(_WIDE_FROM):
+            return _SIDE_WIDE
+        return _SIDE_NARROW if width < at_text_size(_NARROW_BELOW) else _SIDE_WIDTH
 
     # Laying out and wiring
 
     def _lay_out(self) -> None:
         for widget in (self.source, self.moment, self.start):
             self.action_row.addWidget(widget)
-        full, row, left = QWidget(), QHBoxLayout(), QVBoxLayout()
-        full.setLayout(row)
-        row.setContentsMargins(0, 0, 0, 0)
+        left, row = QVBoxLayout(), QBoxLayout(QBoxLayout.Direction.LeftToRight)
         row.setSpacing(14)
+        self._row, self._scroll = row, ScrollColumn()
+        self._scroll.column.addLayout(row)
         left.setSpacing(12)
         left.addWidget(self.targets)
         self.kinds.add("types", self._types_card())
@@ -115,7 +137,7 @@ class ExportPage(PageWidget):
         left.addWidget(self.disk)
         self.below.add("exports", self.exports)
         self.below.add("progress", self.progress)
-        self.below.setMinimumHeight(_BELOW)
+        self.below.setMinimumHeight(at_text_size(_BELOW))
         left.addWidget(self.below, 2)
         row.addLayout(left, 1)
         row.addWidget(self.verification)
@@ -123,7 +145,7 @@ class ExportPage(PageWidget):
         self.checks.setToolTip("llama.cpp reads each GGUF file, and its words are compared with the tuned model's")
         self.states.add("empty", self._empty())
         self.states.add("error", self.error)
-        self.states.add("full", full)
+        self.states.add("full", self._scroll)
         self.body.addWidget(self.states, 1)
 
     def _types_card(self) -> Card:
@@ -274,8 +296,8 @@ class ExportPage(PageWidget):
         target = TARGETS.get(key)
         self.kinds.show_state("types" if target.is_verified else "plain")
         # The room goes to what has rows: the types, or where there are none to choose from, what was exported.
-        self.kinds.setMaximumHeight(_ANY_HEIGHT if target.is_verified else round(_PLAIN * theme().scale))
-        self.below.setMaximumHeight(_BELOW if target.is_verified else _ANY_HEIGHT)
+        self.kinds.setMaximumHeight(ANY_SIZE if target.is_verified else round(_PLAIN * theme().scale))
+        self.below.setMaximumHeight(at_text_size(_BELOW) if target.is_verified else ANY_SIZE)
         foot = self.types_foot if target.is_verified else self.plain_foot
         foot.addWidget(self.checks)  # it is one box, wherever the target's choices are
         self.checks.setVisible(target.is_verified or target.needs_base)
@@ -411,6 +433,8 @@ class ExportPage(PageWidget):
         if self.run is None:
             self.verification.show_exported(exported)
             self._refresh()
+            if exported.path.name == self._made:
+                self._scroll.ensureWidgetVisible(self.verification)
 
     # Showing
 

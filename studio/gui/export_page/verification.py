@@ -13,7 +13,7 @@ from studio.gui import figures
 from studio.gui.controls import Badge, Button, Card, Elided, Hairline, ScrollColumn, Text
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import tokens
+from studio.gui.theme import icon_size, theme, tokens
 from studio.gui.tokens import RADIUS_BOX
 from studio.sizes import human_share
 
@@ -28,13 +28,17 @@ class _Mark(QWidget):
     def __init__(self, is_good: bool) -> None:
         super().__init__()
         self._is_good = is_good
-        self.setFixedSize(18, 18)
+        self._fit()
+        theme().changed.connect(self._fit)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         icon, colour = (
             (Icon.CHECK_CIRCLE, tokens().accent_text) if self._is_good else (Icon.CROSS_CIRCLE, tokens().danger)
         )
-        paint_icon(antialiased(self), icon, QRectF(self.rect()), colour, 16)
+        paint_icon(antialiased(self), icon, QRectF(self.rect()), colour, icon_size())
+
+    def _fit(self) -> None:
+        self.setFixedSize(icon_size(18), icon_size(18))
 
 
 class _Claim(QWidget):

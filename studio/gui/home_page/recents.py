@@ -18,7 +18,7 @@ from studio.gui.controls.surfaces import BadgeTone, badge_colours
 from studio.gui.icons import Icon, paint_icon
 from studio.gui.naming import model_name
 from studio.gui.tasks import Control, Task
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import LIST_ROW_HEIGHT, RADIUS_BADGE, RADIUS_CONTROL
 from studio.methods import METHODS
 from studio.project.overview import Overview, overview
@@ -97,7 +97,7 @@ class _Row(KeyboardFocus, QAbstractButton):
         when = figures.when(self.entry.recent.opened)
         width = QFontMetricsF(font("small")).horizontalAdvance(when)
         self._write(painter, rect.width() - 34 - width, 21, width + 4, when, "small", "text2")
-        paint_icon(painter, Icon.CARET_RIGHT, QRectF(rect.width() - 24, 0, 14, rect.height()), t.text3, 12)
+        paint_icon(painter, Icon.CARET_RIGHT, QRectF(rect.width() - 24, 0, 14, rect.height()), t.text3, icon_size(12))
 
     def _write(
         self, painter: QPainter, x: float, y: float, room: float, text: str, role: str, tone: str = "text"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from studio.errors import Problem
@@ -90,8 +90,11 @@ class CheckStep(QWidget):
     def _show_summary(self, spec: RunSpec) -> None:
         clear(self._lines)
         for at, (title, value) in enumerate(summary_lines(spec, self._forecasts.chosen, self._num_rows())):
-            self._lines.addWidget(Text(title, "body", "text2"), at, 0)
-            self._lines.addWidget(Elided(value, "body_strong"), at, 1)
+            self._lines.addWidget(Text(title, "body", "text2"), at, 0, Qt.AlignmentFlag.AlignTop)
+            has_spaces = title not in ("Model", "Rows")  # names, which break nowhere
+            self._lines.addWidget(
+                Text(value, "body_strong", wrap=True) if has_spaces else Elided(value, "body_strong"), at, 1
+            )
 
 
 def summary_lines(spec: RunSpec, forecast: Forecast | None, num_rows: int | None) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from studio.gui.figures import gigabytes
 from studio.gui.icons import paint_icon
 from studio.gui.method_page.layouts import clear
 from studio.gui.method_page.verdict import look, words
-from studio.gui.theme import tokens
+from studio.gui.theme import at_text_size, tokens
 from studio.gui.tokens import RADIUS_BOX
 from studio.planner.forecast import Forecast
 from studio.planner.ladder import Rung
@@ -67,7 +67,7 @@ class _Sum(QFrame):
         icon, tone = look(self._verdict)
         soft = {"fits": t.accent_soft, "tight": t.warn_soft}.get(self._verdict, t.danger_soft)
         fill_box(painter, QRectF(self.rect()), RADIUS_BOX, soft)
-        paint_icon(painter, icon, QRectF(12, 0, 18, self.height()), getattr(tokens(), tone))
+        paint_icon(painter, icon, QRectF(10, 0, 22, self.height()), getattr(tokens(), tone), at_text_size(16))
 
 
 class FitCard(Card):

@@ -6,10 +6,10 @@ from PySide6.QtCore import QRectF, Signal
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from studio.gui.controls import Button, Elided, Progress
+from studio.gui.controls import Button, Progress, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import tokens
+from studio.gui.theme import at_text_size, tokens
 from studio.spec.wizard import Gate
 from studio.spec.words import in_words
 
@@ -23,7 +23,7 @@ class _Reason(QWidget):
         self._tone = "danger"
         layout = QHBoxLayout(self)
         layout.setContentsMargins(24, 0, 0, 0)
-        self.text = Elided("", "small", "text2")
+        self.text = Text("", "small", "text2", wrap=True)  # two lines are no higher than the buttons beside them
         layout.addWidget(self.text)
 
     def say(self, words: str, icon: Icon | None = None, tone: str = "danger") -> None:
@@ -38,8 +38,8 @@ class _Reason(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._icon is not None:
-            box = QRectF(0, 0, 16, self.height())
-            paint_icon(antialiased(self), self._icon, box, getattr(tokens(), self._tone))
+            box = QRectF(0, 0, 20, self.height())
+            paint_icon(antialiased(self), self._icon, box, getattr(tokens(), self._tone), at_text_size(16))
 
 
 class Foot(QWidget):

@@ -16,7 +16,7 @@ from studio.gui.icons import paint_icon
 from studio.gui.method_page.choice_card import ChoiceCard
 from studio.gui.method_page.layouts import TurningRow
 from studio.gui.method_page.verdict import look, words
-from studio.gui.theme import tokens
+from studio.gui.theme import at_text_size, tokens
 from studio.methods import Method
 from studio.planner.forecast import Forecast
 
@@ -50,7 +50,7 @@ class Verdict(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         icon, tone = look(self._verdict)
-        paint_icon(antialiased(self), icon, QRectF(0, 0, 14, self.height()), getattr(tokens(), tone), 14)
+        paint_icon(antialiased(self), icon, QRectF(0, 0, 16, self.height()), getattr(tokens(), tone), at_text_size(14))
 
 
 class Amount(QWidget):
@@ -138,6 +138,7 @@ class MethodCard(ChoiceCard):
         for label in (caption, self.time):
             label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             time.addWidget(label)
+        time.addStretch(1)
         row.addLayout(time, 9)
         return row
 

@@ -40,7 +40,7 @@ class PeakCard(Card):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(spacing=8, parent=parent)
-        self.name = Elided("", "heading")
+        self.name = Text("", "heading", wrap=True)
         self.note = Text("", "small", "text2", wrap=True)
         self.figure = Text("", "title")
         self.limit = Text("", "small", "text2")
@@ -120,15 +120,20 @@ class PeakCard(Card):
             self._show_legend(self._shown)
 
     def _fitting_columns(self, forecast: Forecast) -> int:
-        """Three, or two where a kind's word or figure would be cut."""
+        """Three, or fewer where a kind's word or figure would be cut."""
+        room = self.width() - 2 * CARD_PADDING
+        return next(columns for columns in (3, 2, 1) if columns == 1 or self._needed(forecast, columns) <= room)
+
+    def _needed(self, forecast: Forecast, columns: int) -> float:
+        """The width of the legend in so many columns."""
         shown = [(kind, size) for kind, size in forecast.memory.items() if size > 0]
         words, strong = QFontMetricsF(font("small")), QFontMetricsF(font("small_strong"))
-        room: float = 2 * _COLUMN_GAP
-        for column in (shown[at::3] for at in range(3)):
+        room: float = (columns - 1) * _COLUMN_GAP
+        for column in (shown[at::columns] for at in range(columns)):
             word = max((words.horizontalAdvance(kind_words(kind, forecast.device)) for kind, _ in column), default=0)
             figure = max((strong.horizontalAdvance(_short(size, forecast.peak_bytes)) for _, size in column), default=0)
             room += _Swatch.SIZE + word + figure + 3 * self._legend.horizontalSpacing()
-        return 3 if room <= self.width() - 2 * CARD_PADDING else 2
+        return room
 
     def _show_legend(self, forecast: Forecast) -> None:
         clear(self._legend)
@@ -138,7 +143,7 @@ class PeakCard(Card):
             row, column = divmod(at, self._columns)
             self._legend.addWidget(_Swatch(kind), row, column * 3)
             word = Elided(kind_words(kind, forecast.device), "small", "text2")
-            if self._columns == 3:  # there is room for all, though not in thirds
+            if self._columns > 1:  # there is room for all, though not in equal parts
                 word.setMinimumWidth(word.fontMetrics().horizontalAdvance(word.text()) + 1)
             self._legend.addWidget(word, row, column * 3 + 1)
             figure = Text(_short(size, forecast.peak_bytes), "small_strong")

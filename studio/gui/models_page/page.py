@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QUrl
-from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout
+from PySide6.QtGui import QDesktopServices, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFileDialog
 
 from studio.errors import UserError
 from studio.gui.context import Context
-from studio.gui.controls import Button, Card, IconButton, confirm
+from studio.gui.controls import Button, Card, IconButton, ScrollColumn, confirm
 from studio.gui.figures import gigabytes
 from studio.gui.icons import Icon
 from studio.gui.models_page.hub_list import HubList
@@ -19,10 +19,13 @@ from studio.gui.models_page.rows import ModelRow, copy_row
 from studio.gui.models_page.use import use_model
 from studio.gui.page import Command, PageWidget
 from studio.gui.tasks import Control
+from studio.gui.theme import theme
 from studio.models import hub_place
 from studio.models.on_disk import ModelOnDisk, delete_model
 from studio.models.streamed_copies import StreamedCopy, delete_copy
 from studio.project.model_users import projects_using
+
+_LEAST_WIDTH = 820  # for both lists side by side, at the usual size of text
 
 
 class ModelsPage(PageWidget):
@@ -46,17 +49,30 @@ class ModelsPage(PageWidget):
             Command("Add a folder of models", self._on_add, group="Models"),
         ]
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """The lists side by side, or where names would be cut one below the other."""
+        is_narrow = self.width() < _LEAST_WIDTH * theme().scale
+        self._lists.setDirection(QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight)
+        self._scroll.set_fits(not is_narrow)
+
     def _lay_out(self) -> None:
         self.action_row.addWidget(self.add)
-        row = QHBoxLayout()
+        row = self._lists = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         row.setSpacing(14)
         for title, content in (("On this computer", self.local), ("From the Hub", self.hub)):
             card = Card(title)
             card.body.addWidget(content, 1)
             row.addWidget(card, 1)
-        self.body.addLayout(row, 1)
+        self._scroll = ScrollColumn()
+        self._scroll.column.addLayout(row)
+        self.body.addWidget(self._scroll, 1)
 
     def _connect(self) -> None:
+        theme().changed.connect(self._fit)
         self.add.clicked.connect(self._on_add)
         self.local.loaded.connect(self._say_facts)
         self.hub.wanted.connect(lambda name: use_model(self.context, name))

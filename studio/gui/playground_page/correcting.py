@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 from studio.gui.controls import Button, Check, Elided, Text, TextBox
 from studio.gui.controls.painting import antialiased, edge_box, fill_box
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import theme, tokens
+from studio.gui.theme import at_text_size, theme, tokens
 from studio.gui.tokens import RADIUS_CARD, mixed
 
 _LARGE = 1.2
@@ -89,7 +89,8 @@ class CorrectionPanel(QFrame):
         rect = QRectF(self.rect())
         fill_box(painter, rect, RADIUS_CARD, t.surface)
         edge_box(painter, rect, RADIUS_CARD, mixed(t.border, t.accent, 0.6))
-        paint_icon(painter, Icon.EDIT, QRectF(14, 10, 14, 18), t.accent_text, 14)
+        box = QRectF(12, 10, 18, 18 * max(1.0, theme().scale))
+        paint_icon(painter, Icon.EDIT, box, t.accent_text, at_text_size(14))
 
     def _on_text(self) -> None:
         text = self.box.toPlainText()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.controls import Card, Elided, Hairline
 from studio.gui.controls.text import Tone
+from studio.gui.theme import theme
 from studio.gui.train_page.run_watch import RunWatch
 from studio.project.curves import RunCurves
 from studio.sizes import counted
 
 _MEASURED_SECONDS = 60.0  # before that the time left is a guess, and says so
+_SIX_IN_A_ROW = 800  # at the usual size of text
 
 
 class Figure(QWidget):
@@ -49,13 +52,16 @@ class FiguresStrip(Card):
         self._left, self._loss, self._held = Figure("Time left"), Figure("Loss"), Figure("Held-out loss")
         self._held.setToolTip("Loss on rows it never learns from")
         self._speed, self._tokens, self._card = Figure("Tokens a second"), Figure("Trained tokens"), Figure("Card")
-        row = QHBoxLayout()
-        row.setSpacing(16)
-        for at, figure in enumerate((self._left, self._loss, self._held, self._speed, self._tokens, self._card)):
-            if at:
-                row.addWidget(Hairline(Qt.Orientation.Vertical))
-            row.addWidget(figure, 1)
-        self.body.addLayout(row)
+        self._halves = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._halves.setSpacing(16)
+        self._standing, self._lying = Hairline(Qt.Orientation.Vertical), Hairline()
+        self._halves.addLayout(_side_by_side(self._left, self._loss, self._held), 1)
+        self._halves.addWidget(self._standing)
+        self._halves.addWidget(self._lying)
+        self._halves.addLayout(_side_by_side(self._speed, self._tokens, self._card), 1)
+        self.body.addLayout(self._halves)
+        self._fit()
+        theme().changed.connect(self._fit)
 
     def show_run(self, watch: RunWatch) -> None:
         """Show a run as it stands."""
@@ -74,6 +80,19 @@ class FiguresStrip(Card):
         trained, read = curves.steps.last("all_trained", 0.0), curves.steps.last("all_tokens", 0.0)
         self._tokens.say(figures.short_count(trained), f"of {figures.short_count(read)} read")
         self._say_card(watch)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Six in a row, or where their words would be cut two rows of three."""
+        is_narrow = self.width() < _SIX_IN_A_ROW * theme().scale
+        direction = QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight
+        self._halves.setDirection(direction)
+        self._halves.setSpacing(12 if is_narrow else 16)
+        self._standing.setVisible(not is_narrow)
+        self._lying.setVisible(is_narrow)
 
     def _say_time(self, watch: RunWatch) -> None:
         curves, left = watch.curves, watch.curves.pace.seconds_left
@@ -109,3 +128,13 @@ class FiguresStrip(Card):
             return
         watts = f"{gpu.watts:.0f} W of {gpu.watt_limit:.0f} W" if gpu.watts and gpu.watt_limit else gpu.name
         self._card.say(f"{gpu.temperature:.0f} °C", watts, caption="Card")
+
+
+def _side_by_side(*figures_shown: Figure) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(16)
+    for at, figure in enumerate(figures_shown):
+        if at:
+            row.addWidget(Hairline(Qt.Orientation.Vertical))
+        row.addWidget(figure, 1)
+    return row

@@ -10,7 +10,7 @@ from studio.gui import figures
 from studio.gui.controls import Button, Card, Progress, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import tokens
+from studio.gui.theme import icon_size, tokens
 from studio.gui.train_page.progress_words import row_words
 from studio.project.curves import RunCurves
 from studio.project.health import Verdict
@@ -35,10 +35,10 @@ class Glyph(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(18, 18)
+        return QSize(icon_size(18), icon_size(18))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        paint_icon(antialiased(self), self._icon, QRectF(self.rect()), getattr(tokens(), self._tone))
+        paint_icon(antialiased(self), self._icon, QRectF(self.rect()), getattr(tokens(), self._tone), icon_size())
 
 
 class HealthCard(Card):
