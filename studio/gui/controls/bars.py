@@ -143,9 +143,11 @@ class Spark(QWidget):
 
     def set_values(self, values: Sequence[float], tone: str = "") -> None:
         """What to draw, from left to right; not-a-number is left out."""
+        shown = self._values, self._tone
         self._values = [float(value) for value in values if value == value]
         self._tone = tone or self._tone
-        self.update()
+        if shown != (self._values, self._tone):
+            self.update()
 
     def sizeHint(self) -> QSize:
         return QSize(72, 26)

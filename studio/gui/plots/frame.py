@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pyqtgraph as pg
@@ -13,6 +14,7 @@ from studio.gui.plots.axes import Axis
 from studio.gui.plots.pens import pen
 from studio.gui.plots.readout import Readout, ReadoutRow
 from studio.gui.theme import font, theme, tokens
+from studio.project.columns import Array
 
 
 class _View(pg.ViewBox):
@@ -110,6 +112,12 @@ class PlotFrame(pg.PlotWidget):
         """Pixels across the curves."""
         return max(50, int(self.view.width()))
 
+    def columns_of(self, x: Array) -> int:
+        """Pixels across the curve of rising `x`: half of a run's curve lies on half of the pixels."""
+        low, high = self.x_range
+        share = (min(x[-1], high) - max(x[0], low)) / max(high - low, 1e-12) if len(x) else 0.0
+        return math.ceil(self.num_columns * min(max(share, 0.0), 1.0)) or 1
+
     # Cross-hair
 
     def point(self, x: float, title: str, rows: list[ReadoutRow]) -> None:
@@ -125,6 +133,9 @@ class PlotFrame(pg.PlotWidget):
         if self.readout.parentWidget() is not host:
             self.readout.setParent(host)
         area = QRectF(self.area().translated(QPointF(self.mapTo(host, QPoint(0, 0)))))
+        if self.viewport().visibleRegion().boundingRect().height() < self.height() / 2:
+            self.readout.hide()  # scrolled out of sight: it would stand over another plot
+            return
         self.readout.show_at(area.left() + (x - low) / max(high - low, 1e-12) * area.width(), area, title, rows)
 
     def unpoint(self) -> None:

@@ -102,12 +102,13 @@ class LossPlot(PlotFrame):
     def _draw(self) -> None:
         curves, part = self._curves, self._part()
         steps, losses = curves.steps["step"][part], curves.steps["loss"][part]
-        raw = envelope(steps, self._scaled(losses), self.num_columns)
-        smooth = envelope(steps, self._scaled(curves.smoothed()[part]), self.num_columns)
+        columns = self.columns_of(steps)
+        raw = envelope(steps, self._scaled(losses), columns)
+        smooth = envelope(steps, self._scaled(curves.smoothed()[part]), columns)
         held = curves.evals["step"], self._scaled(curves.evals["loss"])
         known = np.isfinite(held[1])
         # Where lines stand side by side nobody sees the difference, and it takes half the time.
-        self._raw.setData(*raw, antialias=len(raw[0]) < self.num_columns)
+        self._raw.setData(*raw, antialias=len(raw[0]) < columns)
         self._smooth.setData(*smooth)
         self._held.setData(held[0][known], held[1][known])
         self._set_y_range(raw[1], smooth[1], self._held_in_sight(held))

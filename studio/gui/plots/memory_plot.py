@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QBrush, QFontMetricsF, QPen
@@ -14,8 +13,8 @@ from studio.gui.plots.axes import GigabyteAxis, TimeAxis
 from studio.gui.plots.frame import PlotFrame, label
 from studio.gui.plots.pens import pen
 from studio.gui.plots.readout import ReadoutRow
+from studio.gui.plots.stack import Stack
 from studio.gui.theme import font, tokens
-from studio.project.columns import Array
 from studio.project.curve_reduce import peaks, visible
 from studio.project.curves import KINDS, RunCurves
 
@@ -34,17 +33,13 @@ class MemoryPlot(PlotFrame):
         self._seconds = 0.0
         self._predicted = self._limit = 0.0
         self._limit_name = ""
-        self._areas = [pg.PlotCurveItem(fillLevel=0, antialias=False) for _ in KINDS]  # else seams show
+        self._stack = Stack()
         self._predicted_line = pg.InfiniteLine(angle=0, movable=False)
         self._limit_line = pg.InfiniteLine(angle=0, movable=False)
         self._predicted_words, self._limit_words = label((1, 1.05)), label((1, -0.05))
         super().__init__(TimeAxis("bottom"), GigabyteAxis("left"), name="Memory over time", parent=parent)
-        # The sum of all kinds lies at the back, the lowest kind alone in front: no area between two curves is needed.
-        for z, item in enumerate(reversed(self._areas)):
-            item.setZValue(z)
-            self.view.addItem(item, ignoreBounds=True)
-        lines = (self._predicted_line, self._limit_line, self._predicted_words, self._limit_words)
-        for z, item in enumerate(lines, len(KINDS)):
+        words = self._predicted_words, self._limit_words
+        for z, item in enumerate((self._stack, self._predicted_line, self._limit_line, *words)):
             item.setZValue(z)
             self.view.addItem(item, ignoreBounds=True)
         self.view.sigRangeChanged.connect(self._on_range_changed)
@@ -53,12 +48,11 @@ class MemoryPlot(PlotFrame):
     def dress(self) -> None:
         super().dress()
         t = tokens()
-        for kind, area in zip(KINDS, self._areas, strict=True):
-            area.setBrush(QBrush(t.kinds[kind]))
-            # On a light ground pale fills are parted by a line; on a dark one it would eat thin bands.
-            # It would also eat what lies on the ragged band of activations.
-            has_line = not t.is_dark and kind != "activations"
-            area.setPen(pen(t.surface) if has_line else QPen(Qt.PenStyle.NoPen))
+        # On a light ground pale fills are parted by a line; on a dark one it would eat thin bands.
+        # It would also eat what lies on the ragged band of activations.
+        bare = [kind for kind in KINDS if t.is_dark or kind == "activations"]
+        parting, none = pen(t.surface), QPen(Qt.PenStyle.NoPen)
+        self._stack.set_looks([(QBrush(t.kinds[kind]), none if kind in bare else parting) for kind in KINDS])
         self._predicted_line.setPen(pen(t.text2, 1.3, Qt.PenStyle.DashLine))
         self._limit_line.setPen(pen(t.danger, 1.3))
         self._predicted_words.setColor(t.text)
@@ -92,13 +86,8 @@ class MemoryPlot(PlotFrame):
         memory = self._curves.memory
         part = visible(memory["active"], *self.x_range)
         x = memory["active"][part]
-        picked = peaks(x, memory[f"{self._place}_all"][part], self.num_columns)
-        x, shown = x[picked], self._curves.stack(self._place, part, picked)
-        sums = np.cumsum(shown, axis=0)
-        for at, area in enumerate(self._areas):
-            area.setVisible(bool(len(x)) and bool(shown[at].any()))
-            corners = _corners(sums[at])
-            area.setData(x[corners], sums[at][corners])
+        picked = peaks(x, memory[f"{self._place}_all"][part], self.columns_of(x))
+        self._stack.set_sizes(x[picked], self._curves.stack(self._place, part, picked))
         self._set_y_range(float(self._curves.peak_bytes(self._place)))
 
     def kinds_in_use(self) -> list[str]:
@@ -153,10 +142,3 @@ class MemoryPlot(PlotFrame):
     def _on_range_changed(self, *_: object) -> None:
         if not self._is_drawing and len(self._curves.memory):
             self.redraw()
-
-
-def _corners(level: Array) -> npt.NDArray[np.bool_]:
-    """Where it is not flat: what most kinds hold never changes, and each point costs when it is filled."""
-    kept = np.ones(len(level), dtype=np.bool_)
-    kept[1:-1] = (level[1:-1] != level[:-2]) | (level[1:-1] != level[2:])
-    return kept
