@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from studio.engine.experts import reach, sum_again
+from studio.engine.experts import make_stacks, reach
 from studio.engine.fused import fuse
 from studio.engine.load import load_base
 from studio.engine.prepared import Base, Prepared
@@ -78,8 +78,7 @@ def take_up(adapted: Any, base: Base, *, changes_base: bool = False) -> Prepared
     adapter = Adapter(adapted, base, changes_base=changes_base)
     adapter.take_up(base)
     fuse(adapted)
-    if not base.activation_checkpointing:
-        sum_again(adapted)
+    make_stacks(adapted, again=not base.activation_checkpointing)
     return Prepared(model=adapted, save_weights=adapter.save, is_exact=not changes_base)
 
 

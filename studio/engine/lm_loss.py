@@ -21,6 +21,8 @@ from studio.engine.token_nll import token_nll
 from studio.engine.weightless import is_weightless
 
 Layout = Literal["rows", "padded"]
+_PROBED, _ATTEMPTS = (9, 6, 6), 3
+"""Lengths of the rows that are laid end to end to see whether they are kept apart, and how often it is tried."""
 PerToken = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -148,11 +150,11 @@ def _nll_of_whole_model(
     return nn.functional.cross_entropy(flat[index].float(), targets, reduction="none")
 
 
-def _probe_ids(causal: Any, count: int) -> torch.Tensor:
+def _probe_ids(causal: Any, count: int, attempt: int = 0) -> torch.Tensor:
     """Distinct tokens, drawn without touching any random state."""
     device = causal.get_input_embeddings().weight.device
     vocabulary = causal.get_input_embeddings().weight.shape[0]
-    return (torch.arange(count, device=device) * 7919 + 13) % vocabulary
+    return (torch.arange(count, device=device) * 7919 + 13 + 101 * attempt) % vocabulary
 
 
 def _is_close(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -184,25 +186,31 @@ def _prove_ending(causal: Any, decoder: Any, head: Any) -> Ending | None:
 
 @torch.no_grad()
 def _prove_rows(causal: Any, decoder: Any) -> bool:
-    """Switch to row attention if two rows end to end come out as each does alone; else leave the model as it was."""
+    """Switch to row attention if rows end to end come out as each does alone; else leave the model as it was.
+
+    A leak shows with any tokens. A mixture's router may send one elsewhere for a rounding's sake, so there are more
+    attempts than one.
+    """
     before = causal.config._attn_implementation
-    lengths = (9, 6, 6)
-    ids = _probe_ids(causal, sum(lengths))
-    positions = torch.cat([torch.arange(n, device=ids.device) for n in lengths])
     with _evaluating(causal):
-        alone = torch.cat(
-            [decoder(input_ids=row[None], use_cache=False).last_hidden_state[0] for row in ids.split(lengths)]
-        )
-        attention.register()
-        try:
-            causal.set_attn_implementation(attention.NAME)
-            out = decoder(input_ids=ids[None], position_ids=positions[None], row_lengths=lengths, use_cache=False)
-            if _is_close(out.last_hidden_state[0], alone):
+        for attempt in range(_ATTEMPTS):
+            if _are_apart(causal, decoder, _probe_ids(causal, sum(_PROBED), attempt)):
                 return True
-        except (NotImplementedError, TypeError, ValueError):
-            pass  # this architecture has its own attention, or takes no extra arguments: padding it is
-    causal.set_attn_implementation(before)
+            causal.set_attn_implementation(before)
     return False
+
+
+def _are_apart(causal: Any, decoder: Any, ids: torch.Tensor) -> bool:
+    """Whether rows end to end come out as alone; row attention stays switched on."""
+    positions = torch.cat([torch.arange(n, device=ids.device) for n in _PROBED])
+    alone = [decoder(input_ids=row[None], use_cache=False).last_hidden_state[0] for row in ids.split(_PROBED)]
+    attention.register()
+    try:
+        causal.set_attn_implementation(attention.NAME)
+        out = decoder(input_ids=ids[None], position_ids=positions[None], row_lengths=_PROBED, use_cache=False)
+    except (NotImplementedError, TypeError, ValueError):
+        return False  # this architecture has its own attention, or takes no extra arguments: padding it is
+    return _is_close(out.last_hidden_state[0], torch.cat(alone))
 
 
 @torch.no_grad()

@@ -41,7 +41,9 @@ def load_base(
         return model
     options: dict[str, Any] = {"dtype": dtype if dtype == "auto" else getattr(torch, dtype)}
     if quantise:
-        options["quantization_config"] = _nf4(options["dtype"])
+        from studio.engine.packed_experts import nf4  # bitsandbytes is not everywhere
+
+        options["quantization_config"] = nf4(torch.bfloat16 if dtype == "auto" else options["dtype"])
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -106,18 +108,6 @@ def attention_kind(folder: Path) -> str:
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     return "sdpa" if getattr(kind, "_supports_sdpa", True) else "eager"
-
-
-def _nf4(dtype: Any) -> Any:
-    from transformers import BitsAndBytesConfig
-
-    compute = torch.bfloat16 if dtype == "auto" else dtype
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute,
-    )
 
 
 def _first_line(error: BaseException) -> str:

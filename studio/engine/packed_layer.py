@@ -1,4 +1,4 @@
-"""A 4-bit linear layer without values: bitsandbytes' shape and memory, for models without weights."""
+"""4-bit layers and stacks of experts without values: bitsandbytes' shape and memory, for models without weights."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from torch import nn
 _BLOCK, _NESTED = 64, 256
 
 
+def packed(like: torch.Tensor) -> nn.Parameter:
+    """What a matrix or stack becomes in NF4 with double quantisation, by its size."""
+    size, device = like.numel(), like.device
+    parameter = nn.Parameter(torch.empty(size // 2, 1, dtype=torch.uint8, device=device), requires_grad=False)
+    beside = SimpleNamespace(absmax=torch.empty(-(-size // _BLOCK // _NESTED), device=device), code=torch.empty(256))
+    absmax = torch.empty(-(-size // _BLOCK), dtype=torch.uint8, device=device)
+    parameter.quant_state = SimpleNamespace(absmax=absmax, code=torch.empty(16), state2=beside)
+    return parameter
+
+
 class PackedLayer(Linear4bit):
     """Takes the memory that a `Linear4bit` in NF4 with double quantisation takes, and unpacks as it does."""
 
@@ -19,15 +29,8 @@ class PackedLayer(Linear4bit):
         """Stand in for `layer`."""
         nn.Module.__init__(self)
         self.in_features, self.out_features, self.compute_dtype = layer.in_features, layer.out_features, dtype
-        size, device = layer.weight.numel(), layer.weight.device
-        packed = nn.Parameter(torch.empty(size // 2, 1, dtype=torch.uint8, device=device), requires_grad=False)
-        beside = SimpleNamespace(
-            absmax=torch.empty(-(-size // _BLOCK // _NESTED), device=device), code=torch.empty(256)
-        )
-        absmax = torch.empty(-(-size // _BLOCK), dtype=torch.uint8, device=device)
-        packed.quant_state = SimpleNamespace(absmax=absmax, code=torch.empty(16), state2=beside)
-        packed.compress_statistics, packed.quant_type = True, "nf4"
-        self.weight = packed
+        self.weight = packed(layer.weight)
+        self.weight.compress_statistics, self.weight.quant_type = True, "nf4"
         self.bias = layer.bias
 
     @property

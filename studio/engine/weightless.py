@@ -66,14 +66,19 @@ def build(folder: Path, *, dtype: torch.dtype, attention: str, quantise: bool) -
 
 
 def _quantise(model: Any, dtype: torch.dtype) -> None:
-    """Every linear layer but the output matrix in NF4, as the loader does it."""
-    from studio.engine.packed_layer import PackedLayer
+    """Every linear layer but the output matrix, and experts, in NF4, as the loader does it."""
+    from studio.engine.experts import stacks, stand_in
+    from studio.engine.packed_layer import PackedLayer, packed
 
     head = model.get_output_embeddings()
     found = [name for name, module in model.named_modules() if type(module) is nn.Linear and module is not head]
     for name in found:
         parent, _, last = name.rpartition(".")
         setattr(model.get_submodule(parent), last, PackedLayer(model.get_submodule(name), dtype))
+    for name in stacks(model):
+        path, _, last = name.rpartition(".")
+        stack = model.get_parameter(name)
+        stand_in(model.get_submodule(path), last, packed(stack), stack)
 
 
 def _replacing_apply(

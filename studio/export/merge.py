@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.export.adapter import ADAPTER, empty_model, load_adapter, set_parameter
-from studio.export.names import DiskNames
 from studio.export.plain_lora import assert_changed, open_plain_lora
 from studio.export.stored import StoreTensors
 from studio.export.tensors import FolderTensors, TensorSource, torch_dtype
+from studio.models.disk_names import DiskNames
 from studio.models.stored_weights import is_stored
 
 if TYPE_CHECKING:

@@ -47,6 +47,7 @@ class Trained:
         adapted_layers: decoder layers whose adapters are trained at once; None is all.
         rank: width of those adapters.
         keeps_inputs: whether an adapter keeps its layer's input (MiSS keeps a narrow sum of it).
+        packs_experts: whether a mixture's experts lie in 4 bits, and are unpacked layer by layer.
         adapts_experts: whether a mixture's experts have adapters, which are summed with them layer by layer.
         in_place: whether an adapter's product is added in place (studio/engine/fused.py), which copies no input.
         drops: whether inputs of adapters are hidden at random, which keeps a byte for each.
@@ -95,6 +96,7 @@ class Trained:
     adapted_layers: int | None = None
     rank: int = 0
     keeps_inputs: bool = True
+    packs_experts: bool = False
     adapts_experts: bool = False
     in_place: bool = False
     drops: bool = False

@@ -89,9 +89,6 @@ def placed_problems(params: PlacedParams, facts: ModelFacts | None, *, can_strea
     if not can_stream:
         message = "This adapter begins with the base's own weights, which do not all lie in memory."
         found.append(Problem("method.placement", message, 'Use init "default" without DoRA, or placement "memory".'))
-    if facts and facts.shapes.experts:
-        message = "Mixture-of-experts models cannot be streamed yet."
-        found.append(Problem("method.placement", message, 'Use placement "memory", or a dense model.'))
     return found
 
 
@@ -180,7 +177,8 @@ def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) 
         adapter=thin + lengths,
         gradients=thin + lengths,
         state=thin + lengths,
-        quantised=shapes.linear_numbers if quantised else 0,
+        quantised=shapes.linear_numbers + shapes.experts if quantised else 0,
+        packs_experts=quantised and shapes.experts > 0,
         adapted=frozenset(linear.name for linear in found),
         rank=params.rank,
         adapts_experts=on_experts > 0,
@@ -192,16 +190,16 @@ def estimate(params: LowRankParams, shapes: Shapes, *, quantised: bool = False) 
 
 def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool = False) -> Trained:
     """The same adapters, with two layers of the base in memory and the others on the drive."""
-    found = estimate(params, shapes)
+    found = estimate(params, shapes, quantised=quantised)
     layers, ends = layers_held(shapes), ends_held(shapes)
     packed = NF4_BYTES if quantised else 2.0
-    streamed = shapes.linear_numbers
+    streamed = shapes.linear_numbers + shapes.experts
     lingering = int(2 * packed * streamed / max(1, shapes.layers))  # the last layer, and the first to the next step
     head = 0 if ends else shapes.head or shapes.embedding  # in tiles, read once for the loss
     return replace(
         found,
         quantised=layers if quantised else 0,
-        elsewhere=shapes.total - layers - ends,
+        elsewhere=max(0, shapes.total - layers - ends - shapes.others),
         read_ahead=layers - min(layers, max(shapes.layer_sizes, default=0)),
         recomputes=True,
         layer_inputs=params.inputs_place,

@@ -56,7 +56,8 @@ def _problems(params: LoraParams, facts: ModelFacts | None) -> list[Problem]:
 
 def _estimate(params: LoraParams, shapes: Shapes) -> Trained:
     if params.placement == "drive":
-        return replace(estimate_streamed(params, shapes), graph_bytes=params.graph_bytes)
+        streamed = estimate_streamed(params, shapes)
+        return streamed if shapes.experts else replace(streamed, graph_bytes=params.graph_bytes)
     return estimate(params, shapes)
 
 

@@ -109,7 +109,7 @@ def _moving(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     # layer, angles by all.
     held = 4.0 * shapes.hidden * batch.stream + 2 * shapes.head_size * c
     moving = (held + max(wide, scores)) * batch.tokens
-    return moving + _widening(shapes, trained, batch) * _sums_experts(shapes, trained)
+    return moving + _widening(shapes, trained, batch) * _makes_experts(shapes, trained)
 
 
 def _forward_width(shapes: Shapes, batch: MicroBatch) -> float:
@@ -126,19 +126,19 @@ def _forward_width(shapes: Shapes, batch: MicroBatch) -> float:
 
 def _widening(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     """The part of those that training's own copies do not hold already."""
-    if not _sums_experts(shapes, trained):
+    if not _makes_experts(shapes, trained):
         return float(shapes.intermediate * (batch.compute + _casts(trained, batch))) * batch.tokens
     # What is weighed once more in order, and the residual.
     weighed = 2.0 * _share_bytes(shapes, batch) * shapes.experts_active + 2.0 * batch.compute
-    return weighed * shapes.hidden * batch.tokens + _summed_experts(shapes, trained, batch)
+    return weighed * shapes.hidden * batch.tokens + _made_experts(shapes, trained, batch)
 
 
 def _casts(trained: Trained, batch: MicroBatch) -> int:
     return 4 if trained.adapted and batch.compute == 2 and not trained.in_place else 0
 
 
-def _sums_experts(shapes: Shapes, trained: Trained) -> bool:
-    return trained.adapts_experts and shapes.experts > 0
+def _makes_experts(shapes: Shapes, trained: Trained) -> bool:
+    return (trained.adapts_experts or trained.packs_experts) and shapes.experts > 0
 
 
 def _layers(shapes: Shapes, trained: Trained, batch: MicroBatch) -> tuple[float, float]:
@@ -324,9 +324,9 @@ def _share_bytes(shapes: Shapes, batch: MicroBatch) -> int:
     return 4 if shapes.weighs_exactly else batch.compute
 
 
-def _summed_experts(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
-    """Bytes of one layer's experts with their adapters added (studio/engine/experts.py): there while it computes."""
-    if not _sums_experts(shapes, trained):
+def _made_experts(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """Bytes of one layer's experts while it computes, unpacked, with adapters (studio/engine/experts.py)."""
+    if not _makes_experts(shapes, trained):
         return 0.0
     return 3.0 * shapes.expert_count * shapes.expert_width * shapes.hidden * batch.compute
 
@@ -355,8 +355,8 @@ def _returning(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     weighed = shapes.hidden * (3 * share + (c if share > c else 0))
     wide = float(shapes.expert_width * c)
     adapted = wide if batch.checkpointed else 0.0
-    halves = adapted if _sums_experts(shapes, trained) else 3 * wide - shapes.hidden * c
-    summed = 4 / 3 * _summed_experts(shapes, trained, batch)
+    halves = adapted if trained.adapts_experts else 3 * wide - shapes.hidden * c
+    summed = (4 if trained.adapts_experts else 2) / 3 * _made_experts(shapes, trained, batch)
     return max(places * weighed, places * halves + summed)
 
 

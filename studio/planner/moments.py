@@ -71,9 +71,9 @@ def steady(
     """
     here = shapes.total - trained.elsewhere
     exact = here if batch.compute == 4 and not batch.widened else min(here, trained.exact)
-    quantised = min(trained.quantised, shapes.linear_numbers)
+    quantised = min(trained.quantised, shapes.linear_numbers + shapes.experts)
     rest = max(0, here - max(exact, 0) - quantised) if exact < here else 0
-    matrices = (shapes.linear_numbers - quantised) * exact / max(1, shapes.total)  # experts are never cast
+    matrices = max(0, shapes.linear_numbers - quantised) * exact / max(1, shapes.total)  # experts are never cast
     is_cast = batch.compute == 2
     ends = shapes.head or shapes.embedding
     gradients = 4.0 * (max(trained.gradients, trained.gathered) if accumulates else trained.gradients)

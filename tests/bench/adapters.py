@@ -104,8 +104,8 @@ def peak(facts: ModelFacts, settings: tuple[str, ...], is_ours: bool) -> int:
 
     draft = spec("method.key=lora", f"train.max_length={TOKENS}", "train.batch_size=1", *settings)
     with contextlib.ExitStack() as stack:
-        for own in () if is_ours else ("adapters.fuse", "adapters.sum_again", "lm_loss.lighten"):
-            stack.enter_context(patch(f"studio.engine.{own}", lambda model: None))
+        for own in () if is_ours else ("adapters.fuse", "adapters.make_stacks", "lm_loss.lighten"):
+            stack.enter_context(patch(f"studio.engine.{own}", lambda model, **_: None))
         stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         stack.enter_context(QuickProducts())
         return sum(measure(Probe(draft, facts, TOKENS, TOKENS), "cpu").values())

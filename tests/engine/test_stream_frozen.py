@@ -28,9 +28,12 @@ def _method(key: str, placement: str, **more: Any) -> dict[str, Any]:
     return {"key": key, "placement": placement, "cache_gb": 0, **more}
 
 
-def _both(tmp_path: Path, key: str, **settings: Any) -> tuple[Run, list[float], Run, list[float]]:
-    memory = make_run(tmp_path, method=_method(key, "memory"), name="memory", **settings)
-    drive = make_run(tmp_path, method=_method(key, "drive"), name="drive", **settings)
+def _both(
+    tmp_path: Path, key: str, more: dict[str, Any] | None = None, **settings: Any
+) -> tuple[Run, list[float], Run, list[float]]:
+    more = more or {}
+    memory = make_run(tmp_path, method=_method(key, "memory", **more), name="memory", **settings)
+    drive = make_run(tmp_path, method=_method(key, "drive", **more), name="drive", **settings)
     return memory, losses(train_here(memory)), drive, losses(train_here(drive))
 
 
@@ -44,6 +47,15 @@ def test_equals_a_base_in_memory(family: str, key: str, precision: str, tmp_path
     if family == "llama" and precision == "fp32":
         assert heard == expected
         assert_same_result(memory, drive)
+
+
+@pytest.mark.parametrize("key", ["lora", "qlora"])
+@pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "o_proj", "kv_b_proj"]])
+@pytest.mark.parametrize("family", ["qwen3_moe", "deepseek_v3", "lfm2_moe", "gpt_oss"])
+def test_equals_a_mixture_in_memory(family: str, targets: Any, key: str, tmp_path: Path) -> None:
+    """Experts come as the layer's other matrices do, of files where each lies alone, or all in one."""
+    _, expected, _, heard = _both(tmp_path, key, family=family, steps=6, more={"targets": targets})
+    assert heard == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("key", ["lora", "qlora"])
@@ -240,5 +252,3 @@ def test_a_drive_that_runs_full_while_shards_are_written(tmp_path: Path, monkeyp
 def test_refuses_what_cannot_be_streamed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="inside its layers"):
         train_here(make_run(tmp_path, method=_method("lora", "drive", targets=["q_proj", "lm_head"]), name="head"))
-    with pytest.raises(UserError, match="cannot be streamed"):
-        train_here(make_run(tmp_path, method=_method("lora", "drive"), family="mixtral", name="experts"))

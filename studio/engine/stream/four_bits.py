@@ -74,7 +74,13 @@ class Unpacker:
 
     def parameter(self, piece: torch.Tensor, layer: Linear4bit) -> Params4bit:
         """What `layer` computes with: views of `piece`, nothing is copied."""
-        shape = torch.Size((layer.out_features, layer.in_features))
+        return self._parameter(piece, torch.Size((layer.out_features, layer.in_features)), layer)
+
+    def stack(self, piece: torch.Tensor, shape: torch.Size) -> Params4bit:
+        """The same of a mixture's experts."""
+        return self._parameter(piece, shape, None)
+
+    def _parameter(self, piece: torch.Tensor, shape: torch.Size, layer: Linear4bit | None) -> Params4bit:
         places = Places(shape.numel())
         head = piece[: places.packed_start].view(torch.float32)
         nested = QuantState(
@@ -101,15 +107,23 @@ def empty_layer(layer: Any, dtype: torch.dtype, device: torch.device) -> Linear4
     outputs, inputs = (layer.out_features, layer.in_features) if isinstance(layer, nn.Linear) else layer.weight.T.shape
     with torch.device("meta"):
         made = Linear4bit(inputs, outputs, layer.bias is not None, dtype, quant_type="nf4")
-    nothing = torch.zeros((), dtype=torch.uint8, device=device).expand(-(-outputs * inputs // 2), 1)
-    made.weight = _params(nothing, made, None)
+    made.weight = _params(_nothing(outputs * inputs, device), made, None)
     made.bias = layer.bias
     # Packing for inference at the first evaluation would go with the next layer's weights, and has no gradient.
     made.support_avx512bf16_for_cpu = False
     return made
 
 
-def _params(data: torch.Tensor, layer: Linear4bit, state: QuantState | None) -> Params4bit:
+def empty_stack(shape: torch.Size, device: torch.device) -> Params4bit:
+    """What stands for a stack of experts that waits for its numbers."""
+    return _params(_nothing(shape.numel(), device), None, None)
+
+
+def _nothing(numbers: int, device: torch.device) -> torch.Tensor:
+    return torch.zeros((), dtype=torch.uint8, device=device).expand(-(-numbers // 2), 1)
+
+
+def _params(data: torch.Tensor, layer: Linear4bit | None, state: QuantState | None) -> Params4bit:
     return Params4bit(
         data,
         requires_grad=False,

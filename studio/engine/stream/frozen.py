@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from bitsandbytes.nn import Linear4bit
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from studio.engine.adapters import attach, low_rank_config
 from studio.engine.driver import Driver
+from studio.engine.experts import has_experts, is_stack, reach, stand_in
 from studio.engine.layers import decoder_layers
 from studio.engine.prepared import Base, Prepared
 from studio.engine.stream.blocks import Blocks, Held, Place
-from studio.engine.stream.four_bits import Places, Unpacker, empty_layer, pack
+from studio.engine.stream.four_bits import Places, Unpacker, empty_layer, empty_stack, pack
 from studio.engine.stream.heap import return_large_pieces
 from studio.engine.stream.inputs import Inputs, Where
 from studio.engine.stream.prepare import (
@@ -38,6 +42,7 @@ from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.stream.vertical import MEASURED_TOKENS, Vertical
 from studio.errors import UserError
 from studio.methods._lora import LowRankParams
+from studio.models.disk_names import DiskNames
 from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
 from studio.models.store_layout import TILE, Layout, lay_out_unit, row_tile
@@ -63,7 +68,7 @@ def prepare_frozen(
         quantise: keep the layers' matrices in 4 bits.
         cache_bytes: of layers that may stay in memory; None takes what is spare.
         graph_bytes: the same of layers' graphs; of a base in 4 bits there are none to keep, for bitsandbytes' hold its
-            weights themselves.
+            weights themselves, and of a mixture's none are kept.
         layer_inputs: where they wait for the way down.
 
     Raises:
@@ -75,12 +80,14 @@ def prepare_frozen(
     try:
         blocks = frame.blocks(store)
         embedding, head = frame.ends(store)
-        prepared = attach(frame.model, base, low_rank_config(base, params, init))
+        config = low_rank_config(base, params, init)
+        reach(frame.model, config)
+        prepared = attach(frame.model, base, config)
         _refuse_outside(frame.model, frame.layers)
     except BaseException:
         store.close()
         raise
-    room = spare_for_graphs(base.device, 0 if quantise else graph_bytes)
+    room = spare_for_graphs(base.device, 0 if quantise or has_experts(frame.model) else graph_bytes)
     place = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-inputs-"))
     inputs = Inputs(layer_inputs, place, store, len(blocks), base.device)
     vertical = Vertical(blocks, embedding, head, base.device, inputs, room)
@@ -138,10 +145,11 @@ class _Frame:
         self._dtype: torch.dtype = getattr(torch, base.dtype)
         self.model = empty_model(base.folder, self._dtype)
         self.layers = decoder_layers(self.model)
-        self._load = tensor_loader(base.folder)
-        matrices, vectors = sort_tensors(self.model, self.layers, base.folder)
+        self._names, load = DiskNames(self.model, tensor_headers(base.folder)), tensor_loader(base.folder)
+        self._load = partial(self._names.fuse, load=load)
+        matrices, vectors = sort_tensors(self.model, self._names.sources, base.folder)
         inside = {id(p) for layer in self.layers for p in layer.parameters()}
-        self._inside = {name: p for name, p in matrices.items() if id(p) in inside}
+        self._inside = {name: p for name, p in matrices.items() if id(p) in inside and self._is_large(name)}
         self._tiled = tiled_names(self.model)
         self._shapes = {name: tuple(p.shape) for name, p in matrices.items()}
         kept = [name for name in matrices if name not in self._inside and name not in self._tiled]
@@ -188,7 +196,14 @@ class _Frame:
         """Whether arithmetic in fp32 needs more of a matrix than its bf16."""
         headers = tensor_headers(self._base.folder)
         streamed = self._tiled if self._quantise else [*self._inside, *self._tiled]
-        return self._base.precision == "fp32" and any(headers[name]["dtype"] != "BF16" for name in streamed)
+        sources = [source for name in streamed for source in self._names.sources[name]]
+        return self._base.precision == "fp32" and any(headers[source]["dtype"] != "BF16" for source in sources)
+
+    def _is_large(self, name: str) -> bool:
+        """Whether a layer's matrix streams: a linear layer's or a mixture's experts, not a router."""
+        return isinstance(self.model.get_submodule(name.rpartition(".")[0]), (nn.Linear, Conv1D)) or is_stack(
+            self.model, name
+        )
 
     def _lay_out(self) -> Layout:
         units = []
@@ -204,7 +219,7 @@ class _Frame:
 
     def _kept_shape(self, name: str) -> tuple[int, ...]:
         shape = self._shapes[name]
-        return (Places(shape[0] * shape[1]).size // 2,) if self._quantise else shape
+        return (Places(prod(shape)).size // 2,) if self._quantise else shape
 
     def _pack(self, name: str) -> torch.Tensor:
         matrix = self._load(name).to(self._dtype)
@@ -213,6 +228,11 @@ class _Frame:
     def _empty_layers(self) -> None:
         """In the place of each matrix something of its shape that takes no memory, on the device."""
         for name, parameter in self._inside.items():
+            if self._quantise and is_stack(self.model, name):
+                owner, _, last = name.rpartition(".")
+                packed = empty_stack(parameter.shape, self._base.device)
+                stand_in(self.model.get_submodule(owner), last, packed, parameter)
+                continue
             if self._quantise:
                 owner = name.removesuffix(".weight")
                 layer = self.model.get_submodule(owner)
@@ -246,9 +266,12 @@ class _PackedBlocks(Blocks):
         return here
 
     def _put(self, place: Place, numbers: torch.Tensor) -> None:
-        assert isinstance(place.module, Linear4bit)
         piece = numbers[2 * place.tensor.start : 2 * place.tensor.end]
-        place.module._parameters[place.attribute] = self._unpacker.parameter(piece, place.module)
+        if isinstance(place.module, Linear4bit):
+            packed = self._unpacker.parameter(piece, place.module)
+        else:
+            packed = self._unpacker.stack(piece, getattr(place.module, place.attribute).shape)
+        place.module._parameters[place.attribute] = packed
 
 
 def _refuse_outside(model: Any, layers: list[nn.Module]) -> None:

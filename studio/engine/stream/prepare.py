@@ -75,7 +75,7 @@ def prepare_streamed(
     model = empty_model(base.folder)
     layers = decoder_layers(model)
     load = tensor_loader(base.folder)
-    matrices, vectors = sort_tensors(model, layers, base.folder)
+    matrices, vectors = sort_tensors(model, {name: [name] for name in tensor_headers(base.folder)}, base.folder)
     folder = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-store-"))
     made = None
     if base.resume is None:
@@ -143,18 +143,22 @@ def tensor_loader(folder: Path) -> Callable[[str], torch.Tensor]:
 
 
 def sort_tensors(
-    model: Any, layers: list[nn.Module], folder: Path
+    model: Any, sources: dict[str, list[str]], folder: Path
 ) -> tuple[dict[str, nn.Parameter], dict[str, nn.Parameter]]:
     """Matrices and vectors of the model by name.
 
+    Args:
+        sources: which tensors of the files each is made of.
+
     Raises:
-        UserError: the files hold other tensors than the model has, as with experts that are fused when loaded.
+        UserError: the files hold other tensors than the model has.
     """
     on_disk = tensor_headers(folder)
     matrices: dict[str, nn.Parameter] = {}
     vectors: dict[str, nn.Parameter] = {}
     for name, parameter in model.named_parameters():
-        if name not in on_disk or tuple(on_disk[name]["shape"]) != tuple(parameter.shape):
+        found = [tuple(on_disk[source]["shape"]) for source in sources.get(name, [])]
+        if len(found) < 2 and found != [tuple(parameter.shape)]:
             raise UserError(
                 f"This architecture cannot be streamed: its files have no {name} in the shape that the model uses.",
                 "Streaming works for plain decoders such as Llama, Qwen, Mistral and Gemma. Choose lora or lisa.",
