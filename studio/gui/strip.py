@@ -13,7 +13,7 @@ from studio.gui.context import Context
 from studio.gui.controls.bars import track_colour
 from studio.gui.controls.painting import KeyboardFocus, antialiased, fill_box, focus_ring
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import STRIP_HEIGHT
 
 
@@ -47,10 +47,11 @@ class _JobLine(KeyboardFocus, QAbstractButton):
         x = self._write(painter, x, word, "small_strong" if self._is_running else "small")
         x = self._write(painter, x + 12, step, "small")
         if share is not None:
-            track = QRectF(x + 10, self.height() / 2 - 2, 90, 4)
+            room = self.width() - x - 22 - QFontMetricsF(font("small")).horizontalAdvance(left)
+            track = QRectF(x + 10, self.height() / 2 - 2, min(90.0, max(24.0, room)), 4)  # words go before the bar
             fill_box(painter, track, 2, track_colour(t.rail))
             done = QRectF(track)
-            done.setWidth(max(4.0, 90 * share))
+            done.setWidth(max(4.0, track.width() * share))
             fill_box(painter, done, 2, t.accent)
             self._write(painter, track.right() + 12, left, "small")
 
@@ -106,16 +107,21 @@ class _Amount(QWidget):
 class _Offline(QWidget):
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedWidth(70)
+        self._fit()
+        theme().changed.connect(self._fit)
         self.setAccessibleName("Offline: nothing is looked up or downloaded")
         self.setToolTip("Nothing is looked up or downloaded. Change it in Preferences.")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, t = antialiased(self), tokens()
-        paint_icon(painter, Icon.LOCK, QRectF(0, 0, 14, self.height()), t.text3, 13)
+        paint_icon(painter, Icon.LOCK, QRectF(0, 0, icon_size(14), self.height()), t.text3, icon_size(13))
         painter.setFont(font("small"))
         painter.setPen(t.text2)
-        painter.drawText(QRectF(self.rect()).adjusted(19, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, "Offline")
+        words = QRectF(self.rect()).adjusted(icon_size(14) + 5, 0, 0, 0)
+        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, "Offline")
+
+    def _fit(self) -> None:
+        self.setFixedWidth(round(QFontMetricsF(font("small")).horizontalAdvance("Offline")) + icon_size(14) + 13)
 
 
 class Strip(QWidget):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtGui import QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QWidget
 
 from studio.gui import figures
 from studio.gui.controls import Button, Card, Progress, Text
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import icon_size, tokens
+from studio.gui.theme import icon_size, theme, tokens
 from studio.gui.train_page.progress_words import row_words
 from studio.project.curves import RunCurves
 from studio.project.health import Verdict
 from studio.spec.run_spec import RunSpec
 
+_ONE_LINE = 800  # the width for it, at the usual size of text
 _ICONS = {"good": Icon.CHECK_CIRCLE, "neutral": Icon.INFO, "warn": Icon.WARNING, "danger": Icon.ERROR}
 _TONES = {"good": "accent_text", "neutral": "text2", "warn": "warn", "danger": "danger"}
 _ACTIONS = {"stop": "Stop and keep", "pause": "Pause", "settings": "Change settings", "log": "Look at the log"}
@@ -68,15 +69,31 @@ class HealthCard(Card):
         self._button.clicked.connect(lambda: self.advised.emit(self._advice))
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        row.addWidget(self._glyph)
-        row.addWidget(self._word)
-        row.addWidget(self._sentence, 1)
-        row.addSpacing(8)
+        words, far = QHBoxLayout(), QHBoxLayout()
+        for row in (words, far):
+            row.setSpacing(8)
+        words.addWidget(self._glyph)
+        words.addWidget(self._word)
+        words.addWidget(self._sentence, 1)
+        far.addStretch(1)
         for widget in (self._button, self._amount, self._bar, self._share):
-            row.addWidget(widget)
-        self.body.addLayout(row)
+            far.addWidget(widget)
+        self._halves = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._halves.addLayout(words, 1)
+        self._halves.addLayout(far)
+        self.body.addLayout(self._halves)
+        theme().changed.connect(self._fit)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """How far it is stands beside the sentence, or below it where that would be a thin column."""
+        is_narrow = self.width() < _ONE_LINE * theme().scale
+        self._halves.setDirection(QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight)
+        self._halves.setSpacing(10 if is_narrow else 16)
 
     def sizeHint(self) -> QSize:
         return QSize(super().sizeHint().width(), max(44, super().sizeHint().height()))

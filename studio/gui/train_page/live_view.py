@@ -24,6 +24,7 @@ from studio.project.curves import RunCurves
 _SIDE, _WIDE_SIDE = 316, 400
 _NARROW, _WIDE = 940, 1380
 _LOW = 330  # two plots with their heads need as much
+_LEAST_LOSS, _LEAST_MEMORY = 120, 96  # of a plot, at the usual size of text; the page scrolls
 
 
 class LiveView(QWidget):
@@ -162,6 +163,8 @@ class LiveView(QWidget):
     # Inside
 
     def _fit(self) -> None:
+        for plot, height in ((self.loss.plot, _LEAST_LOSS), (self.memory.plot, _LEAST_MEMORY)):
+            plot.setMinimumHeight(round(height * max(1.0, theme().scale)))
         self.memory.setVisible(not self._is_calm or self.height() >= _LOW)
         self.side.setVisible(not self.is_narrow or self._side_wanted)
         self.side.setFixedWidth(at_text_size(_WIDE_SIDE if self.width() >= at_text_size(_WIDE) else _SIDE))

@@ -37,7 +37,6 @@ class LossCard(Card):
         self._run: Run | None = None
         self._curves = RunCurves()
         self.plot = LossPlot()
-        self.plot.setMinimumHeight(120)
         self.plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._scale = Segment((("linear", "Linear"), ("log", "Log")), name="Loss axis")
         self._whole = IconButton(Icon.ZOOM_OUT, "Show the whole curve (0)")

@@ -16,7 +16,6 @@ class MemoryCard(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Memory", padding=14, spacing=4, parent=parent)
         self.plot = MemoryPlot()
-        self.plot.setMinimumHeight(96)
         self.plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._legend = Legend()
         self.header.takeAt(1)
