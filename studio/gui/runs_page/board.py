@@ -30,7 +30,7 @@ class Board(QWidget):
 
     asked = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, overlay: OverlayCard, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries: list[Entry] = []
         self._selected = ""
@@ -38,7 +38,7 @@ class Board(QWidget):
         self._details_wanted = False
         self.model = RunsModel(self)
         self.table = RunsTable(self.model)
-        self.overlay, self.details = OverlayCard(), Details()
+        self.overlay, self.details = overlay, Details()
         self.early = Button("", "quiet", icon=Icon.CARET_RIGHT, compact=True)
         self._lay_out()
         self._connect()

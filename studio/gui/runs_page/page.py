@@ -21,6 +21,7 @@ from studio.gui.theme import at_text_size, theme
 
 if TYPE_CHECKING:
     from studio.gui.runs_page.board import Board
+    from studio.gui.runs_page.overlay_card import OverlayCard
 
 _TICKED_AT_FIRST = 3
 _NARROW = 940
@@ -89,16 +90,30 @@ class RunsPage(PageWidget):
     # What it shows
 
     def _on_plots(self, _: object) -> None:
-        from studio.gui.runs_page.board import Board  # heavy: pyqtgraph, loaded on a thread by now
+        """Build the plot, then the rest, then draw, a turn of the loop for each: in one go it would be felt."""
+        QTimer.singleShot(0, self, self._build_plot)
 
-        if self.board is None:
-            self.board = Board()
+    def _build_plot(self) -> None:
+        from studio.gui.runs_page.overlay_card import OverlayCard  # heavy: pyqtgraph, loaded on a thread by now
+
+        overlay = OverlayCard(self)
+        overlay.hide()
+        QTimer.singleShot(0, self, lambda: self._build_board(overlay))
+
+    def _build_board(self, overlay: OverlayCard) -> None:
+        from studio.gui.runs_page.board import Board  # heavy: pyqtgraph
+
+        if self.board is None:  # else the page was left and opened again meanwhile
+            self.board = Board(overlay)
+            overlay.show()
             self.board.asked.connect(self._ask)
             self.board.details.notes_changed.connect(self.deeds.keep_notes)
             scroll = ScrollColumn()  # a window too low for plot and table scrolls; nothing is cut off
             scroll.column.addWidget(self.board)
             self.states.add("full", scroll)
-        QTimer.singleShot(0, self, self._refresh)  # building and drawing in one go would be felt
+        else:
+            overlay.deleteLater()
+        QTimer.singleShot(0, self, self._refresh)
 
     def _on_runs(self) -> None:
         if self.isVisible():
