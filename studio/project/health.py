@@ -87,7 +87,7 @@ def _at_rest(curves: RunCurves, around: Surroundings) -> Verdict:
     saved = f"Step {kept:,} is saved." if kept else "No checkpoint was written yet."
     if around.status == "paused":
         return Verdict(
-            "Paused.", f"At {step}. {saved} Memory is free again.", "warn", "Resume goes on exactly.", "resume"
+            "Paused.", f"At {step}. {saved} Memory is free again.", "warn", "Resume goes on exactly there.", "resume"
         )
     if around.status == "done":
         return Verdict("Done.", _outcome(curves), "good", "Talk to it, or export it.", "chat")

@@ -58,14 +58,15 @@ class DataSection(Settings):
     """Which rows, and which of their tokens are learned."""
 
     path: str = setting(..., title="Data", help="A file of rows: JSONL, JSON, CSV, TSV, Parquet, Arrow or text.")
-    format: str = setting("auto", title="Row format", help='What a row looks like; "auto" looks at the first rows.')
+    format: str = setting("auto", title="Row format", help='What a row looks like; "auto" is what the program finds.')
     columns: dict[str, str] = setting(
         {}, title="Columns", help="Which column plays which role; overrides the guess.", advanced=True
     )
     holdout: float = setting(
         0.05,
         title="Held out",
-        help="Rows kept aside to measure on: a share below 1 (at most 5,000 rows), or a number of rows. 0 keeps none.",
+        help="Rows kept aside to measure on: a share below 1 (0.05 is 5 %; at most 5,000 rows), or a number of rows. "
+        "0 keeps none.",
         ge=0,
     )
     train_on: Literal["answers", "last_answer", "everything"] = setting(

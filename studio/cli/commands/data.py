@@ -11,7 +11,7 @@ import typer
 from studio.cli.options import AsJson
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, JSON, CSV, TSV, Parquet, Arrow or plain text.")]
-FormatKey = Annotated[str, typer.Option("--format", help='What a row looks like; "auto" looks at the first rows.')]
+FormatKey = Annotated[str, typer.Option("--format", help='What a row looks like; "auto" is what the program finds.')]
 Columns = Annotated[
     list[str] | None,
     typer.Option("--column", metavar="ROLE=NAME", help="Which column plays which role. May be repeated."),

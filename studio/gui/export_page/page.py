@@ -287,7 +287,8 @@ class ExportPage(PageWidget):
         if not isinstance(error, UserError | OSError):
             self.context.tasks.faulted.emit(error)
         text = f"{error.message} {error.hint}".strip() if isinstance(error, UserError) else str(error)
-        self.error.say("This run cannot be exported", text, [("Look again", self._survey)])
+        ways = [("Look again", self._survey), ("Go to Models", lambda: self.context.navigate("models"))]
+        self.error.say("This run cannot be exported", text, ways)
         self._refresh()
 
     # What as, and where to

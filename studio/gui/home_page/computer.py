@@ -44,7 +44,7 @@ class _Part(QWidget):
         head.setSpacing(8)
         head.addWidget(_Glyph(icon))
         self.name = Elided(name, "body_strong")
-        self.name.setMinimumWidth(self.name.fontMetrics().horizontalAdvance("Memory") + 4)
+        self.name.setMinimumWidth(self.name.fontMetrics().horizontalAdvance(name) + 4)
         head.addWidget(self.name, 1)
         self.amount = Elided("", "small", "text2")
         self.amount.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
@@ -86,7 +86,7 @@ class Computer(Card):
         self._context = context
         self._gpu, self._ram, self._disk = (
             _Part(Icon.CARD, "Card"),
-            _Part(Icon.MEMORY, "Memory"),
+            _Part(Icon.MEMORY, "RAM"),
             _Part(Icon.DISK, "Disk"),
         )
         self._none = Text("No graphics card for training: all runs on the processor.", "small", "text2", wrap=True)

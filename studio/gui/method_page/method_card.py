@@ -94,7 +94,7 @@ class MethodCard(ChoiceCard):
         for line in (self.good_for, self.avoid_when):
             line.hide()
             self.content.addWidget(line)
-        self.main, self.ram, self.disk = Amount("GPU"), Amount("RAM"), Amount("SSD")
+        self.main, self.ram, self.disk = Amount("GPU"), Amount("RAM"), Amount("Disk")
         self.time = Text(UNKNOWN, "small_strong")
         self.content.addLayout(self._bars())
 

@@ -112,7 +112,7 @@ class HubList(QWidget):
         self._error = ErrorState()
         self.states.add("error", bare(self._error))
         nothing = "Look for another part of its name. Models with pickled weights alone, or too large, are left out."
-        self.states.add("nothing", bare(EmptyState(Icon.SEARCH, "No model is called so", nothing)))
+        self.states.add("nothing", bare(EmptyState(Icon.SEARCH, "No model has that name", nothing)))
         self._scroll = ScrollColumn(margins=(0, 0, 10, 0))
         self._scroll.column.addStretch(1)
         self.states.add("full", self._scroll)

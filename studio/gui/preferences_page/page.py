@@ -102,7 +102,7 @@ class PreferencesPage(PageWidget):
         self._scroll.column.addStretch(1)
         self.states.add("full", self._scroll)
         nothing = EmptyState(
-            Icon.SEARCH, "Nothing is called so", "Search for another word.", [("Show all", self.search.clear)]
+            Icon.SEARCH, "No preference has that name", "Search for another word.", [("Show all", self.search.clear)]
         )
         self.states.add("empty", nothing)
         row.addWidget(self.states, 1)
