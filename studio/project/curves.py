@@ -241,5 +241,5 @@ def rolling_mean(sums: Array, weights: Array, window: int) -> Array:
 def _by_kind(sizes: Mapping[str, int]) -> list[float]:
     """Bytes in the order of `KINDS`; a kind that we do not know counts as other."""
     known = [float(sizes.get(kind, 0)) for kind in KINDS]
-    known[0] += sum(size for kind, size in sizes.items() if kind not in KINDS)
+    known[0] += sum(sizes.values()) - sum(known)
     return known

@@ -66,6 +66,22 @@ def test_nothing_trained_yet_leads_to_the_method(qtbot: QtBot, window: Window, s
     assert page.title.text() == "Train" and page.watch is None
 
 
+def test_a_long_run_says_how_much_of_it_is_read(qtbot: QtBot, window: Window, starter_project: Project) -> None:
+    run = told_run(starter_project, a_run(6000, total=12000, start=time.time() - 6000), "long")
+    told: list[tuple[str, float]] = []
+    page = window.page("train")
+    assert isinstance(page, TrainPage)
+    with held(run):
+        window.context.session.open(starter_project.folder)
+        window.show_page("train", run=run)
+        assert page.watch is not None and page.reading.amount.text() == ""
+        page.watch.told.connect(lambda done, total, _: told.append((page.reading.amount.text(), done / total)))
+        qtbot.waitUntil(lambda: page.states.state() == "full", timeout=WAIT_MS)
+    shares = [share for _, share in told]
+    assert len(told) > 3 and told[-1] == ("6,000 steps", 1.0)
+    assert shares == sorted(shares) and shares[0] < 0.5 and page.reading.bar.accessibleName().endswith("100 %")
+
+
 def test_a_finished_run_is_shown_in_full(qtbot: QtBot, window: Window, trained_project: Project) -> None:
     page = shown(qtbot, window, trained_project, "full")
     assert page.view is not None and page.watch is not None

@@ -64,7 +64,8 @@ class TrainPage(PageWidget):
 
     def _lay_out(self) -> None:
         self.states.add("empty", self._empty())
-        self.states.add("reading", BusyState("Reading the run"))
+        self.reading = BusyState("Reading the run")
+        self.states.add("reading", self.reading)
         self.states.add("ready", _centred(self.ready))
         self.states.add("error", self.error)
         self._full = QWidget()
@@ -184,13 +185,14 @@ class TrainPage(PageWidget):
     def _follow(self, run: Run) -> None:
         self._let_go()
         self.watch = RunWatch(self.context, run, self)
+        self.watch.told.connect(self._on_told)
         self.watch.ready.connect(self._on_ready)
         self.watch.changed.connect(self._refresh)
         self.watch.vanished.connect(self._on_vanished)
         self.watch.failed.connect(self._on_unreadable)
         self.steering.set_watch(self.watch)
         self.log.set_watch(self.watch)
-        self.states.show_state("reading")
+        self._show_reading()
         self._set_header(None)
         self.title.say(run.name)
         self.watch.start()
@@ -223,6 +225,13 @@ class TrainPage(PageWidget):
             self._show_wanted()
 
     # What it shows
+
+    def _show_reading(self) -> None:
+        self.reading.say("Reading the run")
+        self.states.show_state("reading")
+
+    def _on_told(self, done: float, total: float, text: str) -> None:
+        self.reading.say("Reading the run", text, done / total if total else None)
 
     def _on_ready(self) -> None:
         if self.view is None:
@@ -407,7 +416,7 @@ class TrainPage(PageWidget):
         )
 
     def _start(self) -> None:
-        self.states.show_state("reading")
+        self._show_reading()
         self.context.session.start_run(on_error=self._on_not_started)
 
     def _on_not_started(self, error: Exception) -> None:

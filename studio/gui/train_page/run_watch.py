@@ -16,10 +16,12 @@ from studio.machine.resources import Gpu
 from studio.project.curves import RunCurves
 from studio.project.health import Surroundings, Verdict, judge
 from studio.project.journal import EventReader
+from studio.project.lines import file_size
 from studio.project.run_facts import RunFacts, read_run_facts
 from studio.project.runs import Run
 from studio.project.state import Status, status_of
 from studio.protocol import events
+from studio.sizes import counted
 
 _REPAINT_MS = 100
 _LOOK_MS = 1000
@@ -52,12 +54,14 @@ class RunWatch(QObject):
     """Follows one run.
 
     Signals:
+        told(float, float, str): how much of its history is read, of how much, and what that is in words.
         ready(): its history is read; `curves` and `facts` stand.
         changed(): something is new (at most ten times a second).
         vanished(): its folder is gone.
         failed(object): its history cannot be read.
     """
 
+    told = Signal(float, float, str)
     ready = Signal()
     changed = Signal()
     vanished = Signal()
@@ -90,7 +94,11 @@ class RunWatch(QObject):
     def start(self) -> None:
         """Read what was, then follow what comes."""
         self._task = self._context.tasks.run(
-            _read_history, self.run, on_done=self._on_history, on_error=self.failed.emit
+            _read_history,
+            self.run,
+            on_done=self._on_history,
+            on_error=self.failed.emit,
+            on_progress=self.told.emit,
         )
 
     def stop(self) -> None:
@@ -230,13 +238,12 @@ class RunWatch(QObject):
 
 
 def _read_history(control: Control, run: Run) -> _History:
-    """All that was written so far. On a thread: a run of 100,000 steps takes a second or two."""
+    """All that was written so far. On a thread: a run of 100,000 steps takes a few seconds."""
     reader, curves, last = EventReader(run.events_path), RunCurves(), None
     for batch in reader.rest(_BITE_BYTES):
         curves.take(batch)
         last = batch[-1] if batch else last
-        if control.is_cancelled():
-            break
+        control.progress(reader.offset, file_size(run.events_path), counted(curves.step, "step"))
     return _History(curves, reader.offset, reader.num_skipped, read_run_facts(run), _look(control, run), last)
 
 
