@@ -136,6 +136,7 @@ class _Blocks:
         window.show()
         self._context.machine.start()
         warm_up(window)  # as `studio.gui.app.start` does
+        self._watch(0.3)  # Home is built and painted for the first time: nobody sees a window yet, a cold start has it
         found = {"Home, while other pages are warmed up": self._watch(_WARM_SECONDS)}
         teller = threading.Thread(target=_tell, args=(self._run, self._stop))
         with self._run.lock():
