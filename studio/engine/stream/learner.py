@@ -122,7 +122,7 @@ class Learner:
         segments = list(self._segments(lesson, first, first + len(weights)))
         hyper = lesson.groups[self._store.layout.units[lesson.at].tensors[0].name].hyper
         salt = hyper.step * 7919 + lesson.at * 31 + first
-        self._scheme.learn(Tile(weights, record, segments, hyper, lambda turn: self._draw(salt + turn, len(weights))))
+        self._scheme.learn(Tile(weights, record, segments, hyper, lambda turn, count: self._draw(salt + turn, count)))
         if lesson.keep:
             lesson.keep(first, self._scheme.master(weights, record))
 
@@ -134,20 +134,18 @@ class Learner:
                     first=start - first,
                     end=stop - first,
                     decay=lesson.groups[tensor.name].decay,
-                    gradient=self._scaled(lesson, tensor, start - tensor.start, stop - tensor.start),
+                    gradient=self._scaled(lesson, tensor, start - tensor.start),
                     shape=((stop - start) // prod(tensor.shape[1:]), *tensor.shape[1:]),
                     name=tensor.name if not lesson.is_tiled else f"{tensor.name} {start}",
                 )
 
-    def _scaled(self, lesson: Lesson, tensor: StoredTensor, first: int, end: int) -> Callable[[], torch.Tensor]:
-        """In fp32, a copy where it is changed."""
+    def _scaled(self, lesson: Lesson, tensor: StoredTensor, begin: int) -> Callable[[int, int], torch.Tensor]:
+        """In fp32, a copy where it is changed. Counted from `begin` of the matrix."""
 
-        def compute() -> torch.Tensor:
-            part = lesson.gradient(tensor, first, end).to(self._device)
+        def compute(first: int, end: int) -> torch.Tensor:
+            part = lesson.gradient(tensor, begin + first, begin + end).to(self._device)
             if lesson.scale == 1.0 and part.dtype == torch.float32:
                 return part
-            if not self._store.layout.parts:  # a whole matrix's would be too much to keep
-                return part.to(torch.float32, copy=True).mul_(lesson.scale)
             return self._scheme.scratch.take("gradient", part).copy_(part).mul_(lesson.scale)
 
         return compute

@@ -17,6 +17,8 @@ from studio.models.store_layout import TILE, Part
 
 BLOCK = 256
 """Numbers that share a scale in 8-bit state."""
+_CACHED = 1 << 17
+"""Numbers of a matrix that a processor works on at once, so that they stay in its cache."""
 _HALF = 1 << 15
 _LEAST = 1e-33
 """A block whose largest number is smaller counts as one of zeros."""
@@ -26,12 +28,16 @@ _MOST = 256 - 2**-16
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of numbers of one tensor inside a tile, `first` to `end` counted from the tile's beginning."""
+    """A run of numbers of one tensor inside a tile, `first` to `end` counted from the tile's beginning.
+
+    Attributes:
+        gradient: (first, end) of the run -> that part in fp32, to be used up before the next is asked for.
+    """
 
     first: int
     end: int
     decay: float
-    gradient: Callable[[], torch.Tensor]
+    gradient: Callable[[int, int], torch.Tensor]
     shape: tuple[int, ...]
     name: str
 
@@ -54,14 +60,14 @@ class Tile:
     Attributes:
         weights: (numbers,) int16, the bf16 weights' bits; changed in place.
         record: the parts of the tile's record by name; changed in place.
-        noise: (numbers,) int32 in [0, 65536), for rounding at random.
+        noise: (turn, count) -> (count,) int32 in [0, 65536), for rounding at random; each turn's is another.
     """
 
     weights: torch.Tensor
     record: dict[str, torch.Tensor]
     segments: list[Segment]
     hyper: Hyper
-    noise: Callable[[int], torch.Tensor] = field(repr=False)
+    noise: Callable[[int, int], torch.Tensor] = field(repr=False)
 
 
 class Scratch:
@@ -94,7 +100,8 @@ class Scheme:
         first, second = self.first(tile.record), self.second(tile.record)
         for segment in tile.segments:
             part = slice(segment.first, segment.end)
-            adamw(master[part], segment.gradient(), first[part], second[part], segment.decay, tile.hyper)
+            gradient = segment.gradient(0, segment.end - segment.first)
+            adamw(master[part], gradient, first[part], second[part], segment.decay, tile.hyper)
         self.keep(tile, master, first, second)
 
     def master(
@@ -142,7 +149,7 @@ class SchemeD(Scheme):
 
     def keep(self, tile: Tile, master: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> None:
         tile.record["m"].copy_(first)
-        tile.record["v"].copy_(second.view(torch.int32).add_(tile.noise(1)).bitwise_right_shift_(16))
+        tile.record["v"].copy_(second.view(torch.int32).add_(tile.noise(1, len(second))).bitwise_right_shift_(16))
         self.split(master, tile.weights, tile.record, None)
 
 
@@ -174,8 +181,8 @@ class SchemeE(Scheme):
     def keep(self, tile: Tile, master: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> None:
         room = self.scratch.take("room", first)
         self._keep_first(first, room, tile.record)
-        self._keep_second(second, room, tile.record, tile.noise(1))
-        self.split(master, tile.weights, tile.record, tile.noise(2))
+        self._keep_second(second, room, tile.record, tile.noise(1, len(second)))
+        self.split(master, tile.weights, tile.record, tile.noise(2, len(master)))
 
     def _keep_first(self, first: torch.Tensor, room: torch.Tensor, record: dict[str, torch.Tensor]) -> None:
         size = torch.abs(first, out=room).view(-1, BLOCK)
@@ -249,28 +256,52 @@ class SchemeI(Scheme):
 
     def learn(self, tile: Tile) -> None:
         for at, segment in enumerate(tile.segments):
-            part = tile.weights[segment.first : segment.end]
-            master = self.master(part, {})
-            direction = self._direction(segment, tile.hyper.step)
+            self._learn_matrix(tile, at, segment)
+
+    def _learn_matrix(self, tile: Tile, at: int, segment: Segment) -> None:
+        """A few rows at a time, three times over: what it takes beside the gradient does not grow with the matrix."""
+        numbers = segment.end - segment.first
+        width = numbers // segment.shape[0]
+        piece = max(1, (_CACHED if tile.weights.device.type == "cpu" else TILE) // width) * width
+        spans = [(first, min(first + piece, numbers)) for first in range(0, numbers, piece)]
+        rows, columns = self._sizes(segment, spans, width, tile.hyper.step)
+        squares = sum(self._direction(segment, span, rows, columns).square_().sum() for span in spans)
+        strength = torch.as_tensor(squares / numbers).sqrt().clamp_min(1.0)
+        for number, (first, end) in enumerate(spans):
+            part = tile.weights[segment.first + first : segment.first + end]
+            direction = self._direction(segment, (first, end), rows, columns).div_(strength)
+            master = self.master(part, {}, self.scratch.take("master", part))
             if segment.decay:
                 master.mul_(1 - tile.hyper.rate * segment.decay)
-            master.add_(direction, alpha=-tile.hyper.rate)
-            self.split(master, part, {}, tile.noise(at)[: segment.end - segment.first])
+            master.add_(direction.view(-1), alpha=-tile.hyper.rate)
+            self.split(master, part, {}, tile.noise(at * len(spans) + number, end - first))
 
-    def _direction(self, segment: Segment, step: int) -> torch.Tensor:
-        gradient = segment.gradient().view(segment.shape[0], -1)
-        square = gradient.square()
-        rows, columns = square.mean(1), square.mean(0)
+    def _sizes(
+        self, segment: Segment, spans: list[tuple[int, int]], width: int, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(rows,) and (columns,): mean squares of the gradients so far; rows are divided by their mean."""
+        means, sums = [], []
+        for span in spans:
+            square = segment.gradient(*span).view(-1, width).square()
+            means.append(square.mean(1))
+            sums.append(square.sum(0))
+        rows, columns = torch.cat(means), torch.stack(sums).sum(0).div_(segment.shape[0])
         memory = 1 - step**-0.8
         if segment.name in self.sums:
             known = self.sums[segment.name]
             rows = known[0].to(rows).mul_(memory).add_(rows, alpha=1 - memory)
             columns = known[1].to(columns).mul_(memory).add_(columns, alpha=1 - memory)
         self.sums[segment.name] = rows, columns
-        size = torch.outer(rows / rows.mean().clamp_min(1e-30), columns).add_(1e-30).rsqrt_()
-        direction = size.mul_(gradient)
-        strength = direction.square().mean().sqrt().clamp_min(1.0)
-        return direction.div_(strength).view(-1)
+        return rows / rows.mean().clamp_min(1e-30), columns
+
+    def _direction(
+        self, segment: Segment, span: tuple[int, int], rows: torch.Tensor, columns: torch.Tensor
+    ) -> torch.Tensor:
+        """(some rows, columns) before its strength is limited; overwritten by the next."""
+        gradient = segment.gradient(*span).view(-1, len(columns))
+        own = rows[span[0] // len(columns) : span[1] // len(columns)]
+        size = self.scratch.take("direction", gradient.view(-1)).view(gradient.shape)
+        return torch.mul(own[:, None], columns, out=size).add_(1e-30).rsqrt_().mul_(gradient)
 
 
 def widened(bits: torch.Tensor, out: torch.Tensor | None = None, rest: torch.Tensor | None = None) -> torch.Tensor:

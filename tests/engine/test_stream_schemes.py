@@ -1,0 +1,44 @@
+"""Schemes of a streamed number against their papers' plain arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from studio.engine.stream import schemes
+from studio.engine.stream.schemes import Hyper, SchemeI, Segment, Tile
+
+
+def _adalomo(weight: torch.Tensor, gradients: list[torch.Tensor], *, rate: float, decay: float) -> torch.Tensor:
+    """Steps of AdaLomo (arXiv 2310.10195, algorithm 1) on a whole matrix, its update's size limited to 1."""
+    rows, columns = torch.zeros(weight.shape[0]), torch.zeros(weight.shape[1])
+    for step, gradient in enumerate(gradients, start=1):
+        memory = 1 - step**-0.8
+        square = gradient.double().square()
+        rows, columns = (memory * old + (1 - memory) * square.mean(way) for old, way in ((rows, 1), (columns, 0)))
+        direction = gradient / (torch.outer(rows, columns) / rows.mean() + 1e-30).sqrt()
+        direction = direction / direction.square().mean().sqrt().clamp_min(1.0)
+        weight = (1 - rate * decay) * weight - rate * direction
+    return weight
+
+
+@pytest.mark.parametrize("piece", [1, 100, 1 << 17])  # one row at a time, some, all
+def test_adalomo_a_few_rows_at_a_time_is_adalomo(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemes, "_CACHED", piece)
+    torch.manual_seed(0)
+    begin = torch.randn(2, 24, 16).bfloat16()
+    gradients = [torch.randn(2, 24, 16) * torch.rand(2, 24, 1) for _ in range(3)]
+    weights, scheme = begin.view(torch.int16).flatten().clone(), SchemeI()
+    for step, gradient in enumerate(gradients, start=1):
+        flat = [part.flatten() for part in gradient]
+        segments = [
+            Segment(384 * at, 384 * at + 384, 0.1, lambda a, b, own=own: own[a:b].clone(), (24, 16), str(at))
+            for at, own in enumerate(flat)
+        ]
+        noise = torch.full((768,), 1 << 15, dtype=torch.int32)  # halves up: no chance
+        scheme.learn(Tile(weights, {}, segments, Hyper(step, 0.05), lambda turn, count, all=noise: all[:count]))
+    for at in range(2):
+        exact = _adalomo(begin[at].double(), [each[at].double() for each in gradients], rate=0.05, decay=0.1)
+        found = weights.view(torch.bfloat16)[384 * at : 384 * at + 384].view(24, 16)
+        torch.testing.assert_close(found.double(), exact, rtol=1e-2, atol=1e-2)  # bf16, three times rounded
+        assert not torch.allclose(begin[at].double(), exact, rtol=1e-2, atol=1e-2)
