@@ -66,9 +66,12 @@ def _run(probe: Probe, device: str, *, steps: int) -> dict[str, int]:
         loop = _make_loop(probe, device, Path(scratch))
         tracker = Tracker(vocabulary=probe.facts.vocab_size, block=512 if device.startswith("cuda") else 1)
         _own(tracker, loop.plan.prepared)
-        with tracker:
-            for number in range(1, steps + 1):
-                _step(loop, number, tracker)
+        try:
+            with tracker:
+                for number in range(1, steps + 1):
+                    _step(loop, number, tracker)
+        finally:
+            loop.plan.prepared.close()  # what streams has files in the scratch folder
     return {kind: size for kind, size in tracker.peak.items() if size > 0}
 
 
@@ -120,6 +123,7 @@ def _make_loop(probe: Probe, device: str, scratch: Path) -> Loop:
         seed=0,
         activation_checkpointing=spec.train.activation_checkpointing,
         rows=lambda n: [ids[: probe.longest].tolist()] * min(n, 4),
+        workspace=scratch / "workspace",
     )
     prepared = METHODS.get(spec.method.key).prepare(base, spec.method)
     objective = OBJECTIVES.get(spec.objective.key)

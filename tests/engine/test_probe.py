@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +170,16 @@ def test_the_job_is_remembered_by_every_forecast(tmp_path: Path, monkeypatch: py
     assert kept == {"device": "cpu", "memory": known.memory, "peak_bytes": known.peak_bytes}
     other, _ = start(Project.open(tmp_path / "project"), set_values(draft, ["train.batch_size=3"]))
     assert not other.probe_path.exists()  # nobody looked at that
+
+
+def test_a_streamed_step_that_was_measured_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store is as large as the model three times over."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    facts = read_facts(make_toy(tmp_path / "llama"))
+    for sets in ("method.key=ssd_offload", "method.key=lora method.placement=drive method.layer_inputs=drive"):
+        assert sum(measure(Probe(spec(*sets.split()), facts, 64, 64), "cpu").values()) > 0
+    assert not list(place.iterdir())
