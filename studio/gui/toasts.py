@@ -11,7 +11,7 @@ from studio.gui.controls import Button, IconButton, Text
 from studio.gui.controls.dialogs import SHADOW, paint_floating
 from studio.gui.controls.painting import antialiased
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import icon_size, tokens
+from studio.gui.theme import at_text_size, icon_size, tokens
 from studio.spec.words import in_words
 
 _STAY_MS = 6000
@@ -103,7 +103,7 @@ class Toasts(QObject):
         """Put them where they belong; called when the window's size changes."""
         bottom = self._window.height() - 34
         for toast in reversed(self._shown):
-            toast.fit(min(400, self._window.width() - 40) + 2 * SHADOW)
+            toast.fit(min(at_text_size(400), self._window.width() - 40) + 2 * SHADOW)
             bottom -= toast.height() - SHADOW
             toast.move(QPoint(self._window.width() - toast.width() - 8, bottom))
             toast.raise_()

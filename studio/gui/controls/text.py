@@ -67,6 +67,12 @@ class Text(QLabel):
             self._tone = tone
             self._dress()
 
+    def set_role(self, role: Role) -> None:
+        """Change the size."""
+        if role != self._role:
+            self._role = role
+            self._dress()
+
     def say(self, text: str, tone: Tone | None = None) -> None:
         """Change the words, and the colour with them."""
         if text != self.text():

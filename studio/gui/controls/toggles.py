@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QCheckBox, QHBoxLay
 
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box, focus_ring
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import COMPACT_HEIGHT, RADIUS_CONTROL, mixed
 
 
@@ -42,22 +42,27 @@ class Switch(KeyboardFocus, QAbstractButton):
 
 
 class _Mark(KeyboardFocus):
-    """What check and radio share: a mark of 16 px and words beside it."""
+    """What check and radio share: a mark as high as a line, and words beside it."""
 
     def sizeHint(self) -> QSize:
         words = QFontMetricsF(font("body")).horizontalAdvance(self.text())  # type: ignore[attr-defined]
-        return QSize(round(words) + (26 if words else 18), COMPACT_HEIGHT)
+        return QSize(round(words) + icon_size() + (10 if words else 2), COMPACT_HEIGHT)
 
     minimumSizeHint = sizeHint
 
     def hitButton(self, position: object) -> bool:
         return True
 
+    def _box(self) -> QRectF:
+        size = icon_size()
+        return QRectF(1, (self.height() - size) / 2, size, size)  # type: ignore[attr-defined]
+
     def _paint_words(self, painter: QPainter) -> None:
         widget: QAbstractButton = self  # type: ignore[assignment]
+        room = QRectF(widget.rect()).adjusted(icon_size() + 9, 0, 0, 0)
         painter.setFont(font("body"))
         painter.setPen(tokens().text if widget.isEnabled() else tokens().text3)
-        painter.drawText(QRectF(widget.rect()).adjusted(25, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, widget.text())
+        painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, widget.text())
 
 
 class Check(_Mark, QCheckBox):
@@ -65,10 +70,10 @@ class Check(_Mark, QCheckBox):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         t, painter = tokens(), antialiased(self)
-        box = QRectF(1, (self.height() - 16) / 2, 16, 16)
+        box = self._box()
         if self.isChecked():
             fill_box(painter, box, 4, t.accent if self.isEnabled() else t.strong)
-            paint_icon(painter, Icon.CHECK, box, t.on_accent, 12)
+            paint_icon(painter, Icon.CHECK, box, t.on_accent, icon_size(12))
         else:
             fill_box(painter, box, 4, t.inset)
             edge_box(painter, box, 4, t.strong, 1.4)
@@ -82,7 +87,7 @@ class Radio(_Mark, QRadioButton):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         t, painter = tokens(), antialiased(self)
-        box = QRectF(1, (self.height() - 16) / 2, 16, 16)
+        box = self._box()
         paint_radio(painter, box, is_on=self.isChecked())
         if self.shows_focus:
             edge_box(painter, box.adjusted(-3, -3, 3, 3).intersected(QRectF(self.rect())), 11, t.accent, 2)
@@ -94,7 +99,8 @@ def paint_radio(painter: QPainter, box: QRectF, *, is_on: bool) -> None:
     t = tokens()
     if is_on:
         fill_box(painter, box, box.width() / 2, t.accent)
-        fill_box(painter, box.adjusted(5, 5, -5, -5), 3, t.on_accent)
+        dot = box.width() * 5 / 16
+        fill_box(painter, box.adjusted(dot, dot, -dot, -dot), dot, t.on_accent)
         return
     painter.setBrush(t.inset)
     painter.setPen(QPen(t.strong, 1.4))

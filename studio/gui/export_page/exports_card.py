@@ -11,11 +11,12 @@ from PySide6.QtWidgets import QHeaderView, QStyleOptionViewItem
 from studio.export.exports import Exported
 from studio.gui import figures
 from studio.gui.controls import Card, RowDelegate, States, Table, Text
-from studio.gui.theme import font, tokens
+from studio.gui.theme import font, theme, tokens
 from studio.sizes import human_share
 
 Index = QModelIndex | QPersistentModelIndex
 _HEADS = ("File", "Size", "Check", "When")
+_WIDTHS = {1: 90, 2: 130, 3: 110}  # of columns, at the usual size of text
 
 
 class _Model(QAbstractTableModel):
@@ -94,9 +95,10 @@ class ExportsCard(Card):
         self.table.setItemDelegate(_Delegate(self.table))
         head = self.table.horizontalHeader()
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((1, 90), (2, 130), (3, 110)):
+        for column in _WIDTHS:
             head.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-            self.table.setColumnWidth(column, width)
+        self._fit()
+        theme().changed.connect(self._fit)
         self.states = States()
         nothing = Text("Nothing yet. What you export is listed here with its check.", "small", "text3")
         nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -113,6 +115,10 @@ class ExportsCard(Card):
         if files:
             self.table.selectRow(at)
             self.chosen.emit(files[at])
+
+    def _fit(self) -> None:
+        for column, width in _WIDTHS.items():
+            self.table.setColumnWidth(column, round(width * max(1.0, theme().scale)))
 
     def _on_current(self, current: QModelIndex, _: QModelIndex) -> None:
         if current.isValid():

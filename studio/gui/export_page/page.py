@@ -45,7 +45,7 @@ from studio.project.state import RunState
 from studio.project.tuned import find_tuned
 
 _SIDE_NARROW, _SIDE_WIDTH, _SIDE_WIDE = 296, 332, 400
-_PLAIN, _BELOW, _TYPES = 132, 172, 260
+_PLAIN, _BELOW, _TYPES, _REPORT = 132, 172, 260, 340
 _LEAST_WIDTH = 820  # for the verification beside the rest, at the usual size of text
 _NARROW_BELOW, _WIDE_FROM, _LOW_BELOW, _TALL_FROM = 1100, 1600, 740, 1000
 
@@ -104,7 +104,8 @@ class ExportPage(PageWidget):
         is_narrow = self.width() < _LEAST_WIDTH * theme().scale
         self._row.setDirection(QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight)
         self._scroll.set_fits(not is_narrow)  # one below the other all have the height they need
-        self.kinds.setMinimumHeight(round(_TYPES * theme().scale) if is_narrow else 0)
+        self._fit_kinds(is_narrow=is_narrow)
+        self.verification.setMinimumHeight(round(_REPORT * theme().scale) if is_narrow else 0)
         self.targets.set_compact(not is_narrow and self.window().height() < at_text_size(_LOW_BELOW))
         if is_narrow:
             self.verification.setMinimumWidth(0)
@@ -113,6 +114,14 @@ class ExportPage(PageWidget):
             self.verification.setFixedWidth(at_text_size(self._side_width()))
         if not self._has_chosen_list:
             self.all_types.setChecked(self.window().height() >= _TALL_FROM)
+
+    def _fit_kinds(self, *, is_narrow: bool) -> None:
+        """The room goes to what has rows: the types, or where there are none to choose from, what was exported."""
+        has_types, scale = TARGETS.get(self.targets.chosen_key()).is_verified, theme().scale
+        self.kinds.setMinimumHeight(round(_TYPES * scale) if is_narrow and has_types else 0)
+        self.kinds.setMaximumHeight(ANY_SIZE if has_types else round(_PLAIN * scale))
+        self.below.setMinimumHeight(at_text_size(_BELOW))
+        self.below.setMaximumHeight(at_text_size(_BELOW) if has_types else ANY_SIZE)
 
     def _side_width(self) -> int:
         width = self.window().width()
@@ -137,7 +146,6 @@ class ExportPage(PageWidget):
         left.addWidget(self.disk)
         self.below.add("exports", self.exports)
         self.below.add("progress", self.progress)
-        self.below.setMinimumHeight(at_text_size(_BELOW))
         left.addWidget(self.below, 2)
         row.addLayout(left, 1)
         row.addWidget(self.verification)
@@ -296,9 +304,7 @@ class ExportPage(PageWidget):
     def _on_target(self, key: str) -> None:
         target = TARGETS.get(key)
         self.kinds.show_state("types" if target.is_verified else "plain")
-        # The room goes to what has rows: the types, or where there are none to choose from, what was exported.
-        self.kinds.setMaximumHeight(ANY_SIZE if target.is_verified else round(_PLAIN * theme().scale))
-        self.below.setMaximumHeight(at_text_size(_BELOW) if target.is_verified else ANY_SIZE)
+        self._fit()
         foot = self.types_foot if target.is_verified else self.plain_foot
         foot.addWidget(self.checks)  # it is one box, wherever the target's choices are
         self.checks.setVisible(target.is_verified or target.needs_base)

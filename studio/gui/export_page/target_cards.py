@@ -14,7 +14,7 @@ from studio.gui import figures
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box, focus_ring
 from studio.gui.controls.toggles import paint_radio
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import at_text_size, font, theme, tokens
+from studio.gui.theme import at_text_size, font, icon_size, theme, tokens
 from studio.gui.tokens import RADIUS_CARD
 
 _HEIGHT, _COMPACT_HEIGHT = 102, 66
@@ -73,7 +73,8 @@ class TargetCard(KeyboardFocus, QRadioButton):
         fill_box(painter, rect, RADIUS_CARD, t.hover if hovered else t.surface)
         edge_box(painter, rect, RADIUS_CARD, t.accent if is_on else t.border, 2 if is_on else 1)
         paint_icon(painter, self._icon, QRectF(12, 11, 22, 20), t.accent_text if is_on else t.text2, at_text_size(18))
-        paint_radio(painter, QRectF(rect.right() - 30, 13, 16, 16), is_on=is_on)
+        mark = icon_size()
+        paint_radio(painter, QRectF(rect.right() - 14 - mark, 21 - mark / 2, mark, mark), is_on=is_on)
         room = rect.width() - 28
         painter.setFont(font("item"))
         painter.setPen(t.text)
@@ -83,8 +84,9 @@ class TargetCard(KeyboardFocus, QRadioButton):
         painter.setFont(font("small"))
         painter.setPen(t.text2)
         flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-        if painter.fontMetrics().horizontalAdvance(self._detail) <= rect.width() - 78:  # else the tool tip has it
-            painter.drawText(QRectF(40, 12, rect.width() - 78, 18), flags, self._detail)
+        beside = QRectF(40, 12, rect.width() - 62 - mark, 18)
+        if painter.fontMetrics().horizontalAdvance(self._detail) <= beside.width():  # else the tool tip has it
+            painter.drawText(beside, flags, self._detail)
         if not self._is_compact:
             painter.drawText(QRectF(14, 38 + line, room, 1.8 * line), _WRAP, self._words(painter, room))
         if self.shows_focus:

@@ -13,7 +13,7 @@ from studio.gui import figures
 from studio.gui.controls import RowDelegate, Table
 from studio.gui.controls.painting import edge_box, fill_box
 from studio.gui.icons import Icon, paint_icon
-from studio.gui.theme import theme, tokens
+from studio.gui.theme import icon_size, theme, tokens
 
 _COMMON = [name for name, kind in TYPES.items() if kind.is_common]
 Index = QModelIndex | QPersistentModelIndex
@@ -145,10 +145,11 @@ class _Delegate(RowDelegate):
         t = tokens()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        box = QRectF(option.rect.left() + 19, option.rect.center().y() - 8 + 0.5, 16, 16)
+        size = icon_size()
+        box = QRectF(option.rect.left() + 27 - size / 2, option.rect.center().y() - size / 2 + 0.5, size, size)
         if index.data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Checked:
             fill_box(painter, box, 4, t.accent)
-            paint_icon(painter, Icon.CHECK, box, t.on_accent, 12)
+            paint_icon(painter, Icon.CHECK, box, t.on_accent, icon_size(12))
         else:
             fill_box(painter, box, 4, t.inset)
             edge_box(painter, box, 4, t.strong, 1.4)

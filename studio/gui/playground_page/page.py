@@ -32,7 +32,7 @@ from studio.spec.run_spec import RunSpec
 from studio.spec.sampling import Sampling
 
 _DRAWER_BELOW, _WIDE_FROM = 1100, 1600
-_SIDE_WIDTH, _SIDE_WIDE = 236, 320
+_SIDE_WIDTH, _SIDE_WIDE = 248, 320
 _SETTLE_MS = 150
 
 

@@ -140,5 +140,5 @@ class MemoryPlot(PlotFrame):
         words.setPos(right, value)
 
     def _on_range_changed(self, *_: object) -> None:
-        if not self._is_drawing and len(self._curves.memory):
+        if not self._is_drawing and (len(self._curves.memory) or self._predicted):  # words need their room as well
             self.redraw()

@@ -16,7 +16,7 @@ from studio.gui.runs_page.table import RunsTable
 from studio.gui.theme import at_text_size, theme
 from studio.gui.tokens import CARD_GAP
 
-_SIDE, _WIDE_SIDE = 296, 380
+_SIDE, _WIDE_SIDE = 308, 380
 _NARROW, _WIDE = 940, 1380
 _ENDINGS = {"failed": "failed", "interrupted": "were interrupted", "new": "never began"}
 

@@ -24,7 +24,7 @@ from studio.gui.runs_page.model import (
     Index,
     RunsModel,
 )
-from studio.gui.theme import font, theme, tokens
+from studio.gui.theme import font, icon_size, theme, tokens
 from studio.gui.tokens import RADIUS_BADGE
 
 _WIDTHS = {TICK: 44, RUN: 42, METHOD: 126, HELD_OUT: 76, PEAK: 74, TIME: 86, STATE: 98}
@@ -110,7 +110,8 @@ def _paint_tick(painter: QPainter, rect: QRectF, slot: int | None) -> None:
     from studio.gui.plots.overlay_plot import line_colour  # heavy: pyqtgraph, loaded before the table is shown
 
     t = tokens()
-    box = QRectF(rect.left() + 18, rect.center().y() - 7.5, 16, 16)
+    size = icon_size()
+    box = QRectF(rect.left() + 26 - size / 2, rect.center().y() + 0.5 - size / 2, size, size)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     if slot is None:
@@ -118,7 +119,7 @@ def _paint_tick(painter: QPainter, rect: QRectF, slot: int | None) -> None:
         edge_box(painter, box, 4, t.strong, 1.4)
     else:
         fill_box(painter, box, 4, line_colour(slot))
-        paint_icon(painter, Icon.CHECK, box, t.surface, 12)
+        paint_icon(painter, Icon.CHECK, box, t.surface, icon_size(12))
     painter.restore()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui import figures
 from studio.gui.controls import Card, Elided, Hairline
 from studio.gui.controls.text import Tone
-from studio.gui.theme import theme
+from studio.gui.theme import font, theme
 from studio.gui.train_page.run_watch import RunWatch
 from studio.project.curves import RunCurves
 from studio.sizes import counted
@@ -36,7 +36,10 @@ class Figure(QWidget):
 
     def say(self, value: str, note: str = "", tone: Tone = "text2", *, caption: str = "") -> None:
         """Show a figure; one that is not known is told in a lower voice."""
-        self._value.say(value, "text3" if value == figures.UNKNOWN else "text")
+        is_known = value != figures.UNKNOWN
+        self._value.set_role("title" if is_known else "heading")
+        self._value.setMinimumHeight(QFontMetrics(font("title")).height())  # nothing jumps once it is known
+        self._value.say(value, "text" if is_known else "text3")
         self._note.say(note or " ", tone)
         if caption:
             self._caption.say(caption)
