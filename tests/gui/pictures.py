@@ -1,6 +1,7 @@
 """Takes pictures of every page in its states, light and dark: `python -m tests.gui.pictures [--only data]`.
 
-They are written to `build/pictures`, which git ignores, or to the folder of `--out`, for people to look at.
+They are written to `build/pictures`, which git ignores, or to the folder of `--out`, for people to look at; words that
+are cut are told.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from studio.gui.context import Context
 from studio.preferences import Preferences
 from studio.project.folder import Project
 from tests.gui import scenes
+from tests.gui.cut_words import cut_words
 from tests.gui.samples import make_starter_project, train_some_steps
 from tests.gui.scenes import Scene, Stage
 
@@ -127,8 +129,12 @@ def _shoot(stage: Stage, path: Path, sizes: list[tuple[int, int]]) -> None:
         stage.window.resize(width, height)
         stage.settle(250)
         stage.window.grab().save(f"{path}-{width}.png")
+        for cut in cut_words(stage.window):
+            print(f"{path.name}-{width}: {cut}")
     for number, floating in enumerate(_floating(stage)):
         floating.grab().save(f"{path}-floating{number}.png")
+        for cut in cut_words(floating):
+            print(f"{path.name}-floating{number}: {cut}")
 
 
 def _floating(stage: Stage) -> list:

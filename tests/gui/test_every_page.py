@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
 from functools import partial
 
 import psutil
 import pytest
 from PySide6.QtCore import QObject, Qt, QTimer
-from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -25,12 +23,12 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from studio.gui.controls import Button, Elided, Text
-from studio.gui.export_page.target_cards import TargetCard
+from studio.gui.controls import Button
 from studio.gui.page import PAGES
-from studio.gui.theme import font, theme
+from studio.gui.theme import theme
 from studio.gui.window import Window
 from studio.project.folder import Project
+from tests.gui.cut_words import cut_words
 
 _INTERACTIVE = (
     QAbstractButton,
@@ -185,25 +183,11 @@ def test_no_words_are_cut(
             qtbot.wait(300)  # what is read in the background comes
 
             def none_is_cut(key: str = key) -> None:
-                cut = [line for line in _one_liners(window.page(key)) if line[1] < line[2]]
-                assert not cut, (key, cut)
+                assert cut_words(window.page(key)) == [], key
 
             qtbot.waitUntil(none_is_cut, timeout=3_000)
     finally:
         theme().apply("dark", reduce_motion=True)
-
-
-def _one_liners(page: QWidget) -> Iterator[tuple[str, int, int]]:
-    """Words that are painted whole or not at all, with the width they have and the one they need."""
-    never_cut = [font(role) for role in ("title", "heading", "caption")]
-    for widget in [*page.findChildren(Button), *page.findChildren(Text)]:
-        may_give_way = isinstance(widget, Elided) and widget.font() not in never_cut
-        wraps = isinstance(widget, Text) and widget.wordWrap()
-        if widget.isVisible() and widget.text() and not may_give_way and not wraps:
-            yield widget.text(), widget.width(), widget.sizeHint().width()
-    for card in page.findChildren(TargetCard):
-        if card.isVisible():
-            yield card.text(), card.width() - 28, round(QFontMetricsF(font("item")).horizontalAdvance(card.text()))
 
 
 def _has_buttons(page: QWidget) -> bool:
