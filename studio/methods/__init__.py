@@ -55,6 +55,7 @@ class Trained:
         norms: whether the norms of trained layers are trained as well; that brings their outcome to fp32.
         norms_alone: whether norms are trained in layers whose own weights are not.
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
+        beside_bytes: of those, what lies in RAM where there is a card.
         moved: numbers of a layer that are there a second time while it computes (MeZO moves them).
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
         read_bytes, written_bytes: of the drive, in one optimizer step.
@@ -104,6 +105,7 @@ class Trained:
     norms: bool = True
     norms_alone: bool = False
     extra_bytes: int = 0
+    beside_bytes: int = 0
     scratch_bytes: int = 0
     taking_bytes: int = 0
     following_bytes: int = 0

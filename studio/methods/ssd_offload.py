@@ -81,6 +81,8 @@ _STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256,
 """Of residual and memories on the drive for each number, beside two for the weight."""
 _REST_BYTES = {"C": 2, "D": 2, "E": 2, "F": 1, "I": 0}
 """Of those, the residual."""
+_CARD_BYTES = {"C": 21e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
+"""What a card holds of a tile while it learns: measured with the tests' pretended card at layers of 12M and 49M."""
 _RECORDS = 3
 """Records of tiles that are read, changed or written at once."""
 _BEHIND_BYTES = 35_000_000
@@ -99,6 +101,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     held = layer + ends
     piece = min(shapes.widest, layer)
     records, waiting = _RECORDS * TILE * (each - 2), 0 if params.clipping == "layer" else 4 * piece
+    extra = min(int(6 * each * layer), int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES)
     return Trained(
         weights=held,
         exact=ends,
@@ -117,7 +120,8 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         cacheable_state_bytes=int((each - 2) * learning) if params.learners == "all" else 0,
         cache_bytes=params.cache_bytes,
         graph_bytes=params.graph_bytes,
-        extra_bytes=min(int(6 * each * layer), int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES),
+        extra_bytes=extra,
+        beside_bytes=max(0, extra - int(_CARD_BYTES[params.scheme])),
         stored_bytes=int(2 * each * shapes.total) + spilt,
         read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + (each - 2) * learning) + 2 * spilt,
         written_bytes=int(each * learning) + spilt,

@@ -78,7 +78,7 @@ def calculate(
     seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual, anew)
     if seconds is not None:  # reading and writing go on beside computing
         seconds = max(seconds, drive_seconds(read, written, machine.speeds) / drives_of(spec, machine.resources))
-    waiting = 4 * trained.read_ahead + (inputs if trained.layer_inputs == "ram" else 0)  # two layers in 16 bits
+    waiting = _waiting_bytes(shapes, trained, batch) + (inputs if trained.layer_inputs == "ram" else 0)
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
     return Calculation(
         trained=trained,
@@ -100,8 +100,22 @@ def _trained(spec: RunSpec, shapes: Shapes, device: Device) -> Trained:
     trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
     if device.is_card:
         ahead, packed = trained.read_ahead, min(trained.quantised, trained.read_ahead)
-        return replace(trained, elsewhere=trained.elsewhere + ahead, quantised=trained.quantised - packed)
+        return replace(
+            trained,
+            elsewhere=trained.elsewhere + ahead,
+            quantised=trained.quantised - packed,
+            extra_bytes=trained.extra_bytes - trained.beside_bytes,
+        )
     return replace(trained, layer_inputs="device") if trained.layer_inputs == "ram" else trained
+
+
+def _waiting_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
+    """Of streamed weights and of what goes with them, in RAM beside a card: two frozen layers in 16 bits, or one that
+    is trained with what is missing to the arithmetic's bits.
+    """
+    is_trained = bool(trained.layer_inputs) and not trained.adapter
+    layer = max(shapes.layer_sizes, default=0) if is_trained else 0
+    return 4 * trained.read_ahead + batch.compute * layer + trained.beside_bytes
 
 
 def _inputs_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
@@ -157,9 +171,16 @@ def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, bat
 
 
 def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> float:
-    """What a processor's 16-bit products lay out anew, a matrix and its gradient; told where layers stream."""
+    """Beside the widest streamed matrix and its gradient: what a processor's 16-bit products lay out anew of both, and
+    what a card has of them in fp32 while the first product of a layer learns (3.2 bytes a number, less 12 MB, in five
+    schemes at two sizes).
+    """
     is_short = batch.compute == 2 and not batch.widened
-    return 4.0 * shapes.widest if trained.layer_inputs and is_short and not device.is_card else 0.0
+    if not trained.layer_inputs or is_short == device.is_card:
+        return 0.0
+    if device.is_card:
+        return 0.0 if trained.adapter else max(0.0, 3.2 * shapes.widest - 12e6)
+    return 4.0 * shapes.widest
 
 
 def seconds_of(

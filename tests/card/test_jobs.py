@@ -59,7 +59,18 @@ _STREAMED = "method.placement=drive"
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_takes_what_is_calculated(settings: str, precision: str, tmp_path: Path) -> None:
     """The allocator's own high-water mark, in units of 512 bytes."""
-    sizes = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4}
+    _takes(settings, precision, tmp_path, hidden_size=256, intermediate_size=704, num_hidden_layers=4)
+
+
+@pytest.mark.parametrize("scheme", ["C", "E", "I"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_streamed_step_takes_what_is_calculated(scheme: str, precision: str, tmp_path: Path) -> None:
+    """Of a layer so large that it is more than what is held of a tile while it learns."""
+    settings = f"ssd_offload method.scheme={scheme} method.cache_gb=0"
+    _takes(settings, precision, tmp_path, hidden_size=1024, intermediate_size=2816, num_hidden_layers=3)
+
+
+def _takes(settings: str, precision: str, tmp_path: Path, **sizes: int) -> None:
     facts = read_facts(make_toy(tmp_path / "llama", **sizes))
     train = ("train.batch_size=3", "train.max_length=256", f"train.precision={precision}")
     draft = spec(*f"method.key={settings}".split(), *train)

@@ -29,11 +29,26 @@ _CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", _CASES)
 def test_trains_as_on_the_processor(case: str, precision: str, tolerance: float, tmp_path: Path) -> None:
     make_toy(tmp_path / "llama", num_hidden_layers=5)  # so many that buffers are used again within a pass
+    expected, found = _both(_CASES[case], precision, tmp_path, "llama")
+    assert found == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize("placement", ["memory", "drive"])
+@pytest.mark.parametrize("key", ["lora", "qlora"])
+def test_a_mixture_trains_as_on_the_processor(key: str, placement: str, tmp_path: Path) -> None:
+    make_toy(tmp_path / "qwen3_moe", "qwen3_moe", num_hidden_layers=4)
+    expected, found = _both({"key": key, "placement": placement}, "fp32", tmp_path, "qwen3_moe")
+    assert found == pytest.approx(expected, abs=2e-4)
+
+
+def _both(method: dict[str, Any], precision: str, tmp_path: Path, family: str) -> list[list[float]]:
+    """Losses on the processor and on the card."""
     write_sums(tmp_path / "rows.jsonl")
     runs = {
         device: make_run(
             tmp_path,
-            method={"cache_gb": 0, **_CASES[case]},
+            family=family,
+            method={"cache_gb": 0, **method},
             name=device,
             device=device,
             precision=precision,
@@ -42,5 +57,4 @@ def test_trains_as_on_the_processor(case: str, precision: str, tolerance: float,
         )
         for device in ("cpu", "cuda")
     }
-    expected, found = (losses(train_here(run)) for run in runs.values())
-    assert found == pytest.approx(expected, abs=tolerance)
+    return [losses(train_here(run)) for run in runs.values()]

@@ -27,7 +27,7 @@ def test_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path, monkeypa
     assert many["peak"] - few["peak"] <= 0.6 * 12 * layer
 
 
-@pytest.mark.parametrize("scheme", ["C", "E"])
+@pytest.mark.parametrize("scheme", ["C", "E", "I"])
 def test_memory_is_what_the_forecast_says(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never more than 5 % too little; at most 20 % too much, since a quick drive has less under way."""
     monkeypatch.setitem(offload.SIZES, "wide", (4, 1024, 2816, 16, 8, 12000))
