@@ -16,7 +16,7 @@ from transformers.quantizers.quantizer_bnb_4bit import Bnb4BitHfQuantizer
 from studio.engine.experts import is_stack, stand_in
 
 _KIND = "bitsandbytes_4bit_with_experts"
-BLOCK = 64
+_BLOCK = 64
 """Numbers that share a scale."""
 
 
@@ -29,10 +29,10 @@ def nf4(dtype: torch.dtype) -> BitsAndBytesConfig:
     return config
 
 
-def pack_stack(stack: torch.Tensor) -> Params4bit:
+def _packed(stack: torch.Tensor) -> Params4bit:
     """A stack of any float dtype as one parameter of bitsandbytes'."""
-    packed, state = quantize_4bit(stack.contiguous(), blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
-    return Params4bit(packed, quant_state=state, blocksize=BLOCK, quant_type="nf4", bnb_quantized=True)
+    packed, state = quantize_4bit(stack.contiguous(), blocksize=_BLOCK, compress_statistics=True, quant_type="nf4")
+    return Params4bit(packed, quant_state=state, blocksize=_BLOCK, quant_type="nf4", bnb_quantized=True)
 
 
 @register_quantizer(_KIND)
@@ -64,4 +64,4 @@ class _Pack(ConversionOps):
         ((name, value),) = input_dict.items()
         if not is_stack(model, name):
             return self._linears.convert(input_dict, model=model, **named)
-        return {name: pack_stack(value[0] if isinstance(value, list) else value)}
+        return {name: _packed(value[0] if isinstance(value, list) else value)}
