@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from studio.gui.collecting import Collector
 from studio.gui.context import Context
 from studio.gui.theme import Theme, theme
 from studio.gui.warming import warm_up
@@ -42,6 +43,7 @@ def make_application(arguments: list[str]) -> QApplication:
     application.setApplicationName("Tunesmith")
     application.setDesktopFileName("tunesmith")
     Theme(application)
+    Collector(application)
     return application
 
 

@@ -138,23 +138,18 @@ def _soon(window: Window, pieces: Iterator[None]) -> None:
 
 
 def _pieces(window: Window) -> Iterator[None]:
-    # What is loaded stays: a full collection would walk all of it, a twentieth of a second each time.
-    gc.disable()
-    try:
-        for name in _WIDGETS:
-            importlib.import_module(name)
+    for name in _WIDGETS:
+        importlib.import_module(name)
+        yield
+    for key in _PAGES:
+        page = window.page(key)
+        yield
+        if not page.isVisible():
+            page.resize(window.stack.size())
+            page.grab()  # painted unseen: its fonts, icons and places are known when it is shown
             yield
-        for key in _PAGES:
-            page = window.page(key)
-            yield
-            if not page.isVisible():
-                page.resize(window.stack.size())
-                page.grab()  # painted unseen: its fonts, icons and places are known when it is shown
-                yield
-        yield from _prepared(window)
-        gc.freeze()
-    finally:
-        gc.enable()
+    yield from _prepared(window)
+    gc.freeze()  # what is loaded stays: a full search (see `Collector`) need not walk all of it each time
     window.context.session.project_changed.connect(lambda: _soon(window, _prepared(window)))
 
 

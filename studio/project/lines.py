@@ -6,9 +6,11 @@ What a line means is `journal`'s matter.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _TAIL_BYTES = 1 << 20
+_BITE_BYTES = 1 << 18
 
 
 def read_lines(path: Path, offset: int = 0, limit_bytes: int = -1) -> tuple[list[bytes], int]:
@@ -23,6 +25,15 @@ def read_lines(path: Path, offset: int = 0, limit_bytes: int = -1) -> tuple[list
         return [], offset
     end = block.rfind(b"\n") + 1
     return [line for line in block[:end].split(b"\n") if line.strip()], offset + end
+
+
+def each_line(path: Path) -> Iterator[bytes]:
+    """All whole, non-empty lines, a bite of the file at a time: a long one in one go would hold up all threads."""
+    offset, lines, after = 0, *read_lines(path, 0, _BITE_BYTES)
+    while after > offset:
+        yield from lines
+        offset = after
+        lines, after = read_lines(path, offset, _BITE_BYTES)
 
 
 def file_size(path: Path) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from studio.project.journal import decode_event, supersede
-from studio.project.lines import read_lines
+from studio.project.lines import each_line
 from studio.protocol import events
 
 Status = Literal["new", "running", "done", "stopped", "paused", "failed", "interrupted"]
@@ -55,8 +56,7 @@ class RunState:
 
 def summarise(path: Path, *, is_running: bool) -> RunState:
     """The state of the run whose events are at `path`. Reads the file once, decoding only the telling lines."""
-    lines, _ = read_lines(path)
-    journal = supersede(_telling(lines))
+    journal = supersede(_telling(each_line(path)))
     hellos = [event for event in journal if isinstance(event, events.Hello)]
     evals = [event for event in journal if isinstance(event, events.Eval)]
     steps = [event for event in journal if isinstance(event, events.Step)]
@@ -94,7 +94,7 @@ def status_of(last: events.Event | None, *, is_running: bool) -> Status:
     return "interrupted" if last is not None else "new"
 
 
-def _telling(lines: list[bytes]) -> list[events.Event]:
+def _telling(lines: Iterable[bytes]) -> list[events.Event]:
     """The events a summary needs. Of the steps only each session's last is decoded: a long run has millions."""
     chosen: list[bytes] = []
     last_step = b""

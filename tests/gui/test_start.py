@@ -6,10 +6,13 @@ import gc
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from studio.gui.collecting import Collector
 from studio.gui.method_page.page import MethodPage
 from studio.gui.page import PAGES
 from studio.gui.warming import warm_up
@@ -23,6 +26,7 @@ _HEAVY = (
 
 _CHILD = """
 import sys
+import threading
 from studio.gui.app import make_application, start
 application = make_application(["tunesmith"])
 window = start(application)
@@ -79,3 +83,31 @@ def test_every_icon_is_in_the_set(qapp: object) -> None:
     from studio.gui.icons import Icon, _glyph
 
     assert all(_glyph(icon) for icon in Icon)
+
+
+def test_rings_of_objects_are_taken_apart_in_the_windows_thread(qtbot: QtBot, qapp: QApplication) -> None:
+    """One with something of Qt's in it would end the program elsewhere."""
+    ends: list[threading.Thread] = []
+
+    class Ring:
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            ends.append(threading.current_thread())
+
+    def make() -> None:
+        for _ in range(5000):
+            Ring()
+
+    collector = Collector(qapp)
+    try:
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        assert not ends
+        qtbot.waitUntil(lambda: len(ends) == 5000)
+    finally:
+        collector.stop()
+        collector.deleteLater()
+    assert set(ends) == {threading.main_thread()}
