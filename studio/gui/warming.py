@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from PySide6.QtCore import QTimer
 
 from studio.export.target import TARGETS
+from studio.gui import qt_types
 from studio.gui.tasks import Control
 from studio.gui.window import Window
 from studio.methods import METHODS
@@ -138,6 +139,7 @@ def _soon(window: Window, pieces: Iterator[None]) -> None:
 
 
 def _pieces(window: Window) -> Iterator[None]:
+    yield from qt_types.pieces()
     for name in _WIDGETS:
         importlib.import_module(name)
         yield

@@ -8,7 +8,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from studio.gui import figures
+from studio.gui import figures, qt_types
 from studio.gui.context import Context
 from studio.gui.controls import Button, EmptyState, ScrollColumn, Skeleton, States
 from studio.gui.icons import Icon
@@ -62,6 +62,7 @@ class RunsPage(PageWidget):
 
     def enter(self, **arguments: object) -> None:
         if self.board is None:
+            qt_types.make_all()
             self.context.tasks.run(_load_plots, on_done=self._on_plots)
         self.library.refresh()
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
-from studio.gui import figures
+from studio.gui import figures, qt_types
 from studio.gui.context import Context
 from studio.gui.controls import Badge, BusyState, EmptyState, ErrorState, ScrollColumn, States
 from studio.gui.icons import Icon
@@ -235,6 +235,7 @@ class TrainPage(PageWidget):
 
     def _on_ready(self) -> None:
         if self.view is None:
+            qt_types.make_all()
             self.context.tasks.run(_load_plots, on_done=self._on_plots)
         else:
             self._refresh()
