@@ -111,3 +111,17 @@ def test_rings_of_objects_are_taken_apart_in_the_windows_thread(qtbot: QtBot, qa
         collector.stop()
         collector.deleteLater()
     assert set(ends) == {threading.main_thread()}
+
+
+def test_the_plots_library_finds_qts_classes_made() -> None:
+    """Made while another thread draws, one of them takes the program down."""
+    child = """
+from PySide6 import QtCore, QtGui, QtWidgets
+from studio.gui import qt_types
+missing = lambda: sum(name not in vars(module) for module in (QtCore, QtGui, QtWidgets) for name in dir(module))
+before = missing()
+qt_types.make_all()
+print(before > 100, missing())
+"""
+    said = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["True", "0"]
