@@ -14,10 +14,9 @@ from transformers.quantizers.auto import register_quantizer
 from transformers.quantizers.quantizer_bnb_4bit import Bnb4BitHfQuantizer
 
 from studio.engine.experts import is_stack, stand_in
+from studio.engine.stream.four_bits import BLOCK
 
 _KIND = "bitsandbytes_4bit_with_experts"
-_BLOCK = 64
-"""Numbers that share a scale."""
 
 
 def nf4(dtype: torch.dtype) -> BitsAndBytesConfig:
@@ -31,8 +30,8 @@ def nf4(dtype: torch.dtype) -> BitsAndBytesConfig:
 
 def _packed(stack: torch.Tensor) -> Params4bit:
     """A stack of any float dtype as one parameter of bitsandbytes'."""
-    packed, state = quantize_4bit(stack.contiguous(), blocksize=_BLOCK, compress_statistics=True, quant_type="nf4")
-    return Params4bit(packed, quant_state=state, blocksize=_BLOCK, quant_type="nf4", bnb_quantized=True)
+    packed, state = quantize_4bit(stack.contiguous(), blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
+    return Params4bit(packed, quant_state=state, blocksize=BLOCK, quant_type="nf4", bnb_quantized=True)
 
 
 @register_quantizer(_KIND)

@@ -24,7 +24,7 @@ def _adalomo(weight: torch.Tensor, gradients: list[torch.Tensor], *, rate: float
 
 @pytest.mark.parametrize("piece", [1, 100, 1 << 17])  # one row at a time, some, all
 def test_adalomo_a_few_rows_at_a_time_is_adalomo(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schemes, "_CACHED", piece)
+    monkeypatch.setattr(schemes, "CACHED", piece)
     torch.manual_seed(0)
     begin = torch.randn(2, 24, 16).bfloat16()
     gradients = [torch.randn(2, 24, 16) * torch.rand(2, 24, 1) for _ in range(3)]

@@ -10,15 +10,13 @@ from math import prod
 import torch
 
 from studio.engine.stream.buffers import Buffer
-from studio.engine.stream.schemes import Hyper, Scheme, Segment, Tile
+from studio.engine.stream.schemes import CACHED, Hyper, Scheme, Segment, Tile
 from studio.engine.stream.store import Store
 from studio.engine.stream.traffic import Reading
 from studio.models.store_layout import StoredTensor
 
 _AHEAD = 2
 """Records read ahead: one is computed on, one is ready, one is on its way."""
-_CACHED = 1 << 17
-"""Numbers of a piece on the processor: thirty passes over it stay in its cache, and calls cost little beside them."""
 _NOISE = 1 << 20
 _PRIME = 104_729
 
@@ -104,7 +102,7 @@ class Learner:
         parts = self._store.record(record, end - first) if record is not None else {}
         here = bits.to(self._device, non_blocking=True)
         there = {name: part.to(self._device, non_blocking=True) for name, part in parts.items()}
-        piece = _CACHED if self._device.type == "cpu" and parts else end - first
+        piece = CACHED if self._device.type == "cpu" and parts else end - first
         for start in range(0, end - first, piece):
             stop = min(end - first, start + piece)
             own = {

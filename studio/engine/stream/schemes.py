@@ -17,8 +17,8 @@ from studio.models.store_layout import TILE, Part
 
 BLOCK = 256
 """Numbers that share a scale in 8-bit state."""
-_CACHED = 1 << 17
-"""Numbers of a matrix that a processor works on at once, so that they stay in its cache."""
+CACHED = 1 << 17
+"""Numbers that a processor works on at once: thirty passes stay in its cache, and calls cost little beside them."""
 _HALF = 1 << 15
 _LEAST = 1e-33
 """A block whose largest number is smaller counts as one of zeros."""
@@ -262,7 +262,7 @@ class SchemeI(Scheme):
         """A few rows at a time, three times over: what it takes beside the gradient does not grow with the matrix."""
         numbers = segment.end - segment.first
         width = numbers // segment.shape[0]
-        piece = max(1, (_CACHED if tile.weights.device.type == "cpu" else TILE) // width) * width
+        piece = max(1, (CACHED if tile.weights.device.type == "cpu" else TILE) // width) * width
         spans = [(first, min(first + piece, numbers)) for first in range(0, numbers, piece)]
         rows, columns = self._sizes(segment, spans, width, tile.hyper.step)
         squares = sum(self._direction(segment, span, rows, columns).square_().sum() for span in spans)
