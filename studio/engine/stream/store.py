@@ -158,8 +158,10 @@ class Store:
         self._working[at] = 1 - self._committed[at]
 
     def read_record(self, at: int, first: int, end: int) -> Reading:
-        """Begin to read the record of a tile; one that stays in memory is handed over."""
-        kept = self._kept_records.pop((at, first), None)
+        """Begin to read the record of a tile. One that stays in memory is lent: until it is written again, weights that
+        are read late still find in it what is missing to fp32.
+        """
+        kept = self._kept_records.get((at, first))
         if kept is not None:
             return Reading(kept)
         size = self.layout.record_bytes(end - first)
@@ -224,6 +226,7 @@ class Store:
     def _wrote_record(self, tile: tuple[int, int], buffer: Buffer) -> None:
         if tile in self.cached_records and _spare_bytes() < self._least_spare:
             self.cached_records.discard(tile)
+            self._kept_records.pop(tile, None)
             self.pool.drop(buffer)
         elif tile in self.cached_records:
             self._kept_records[tile] = buffer
