@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,15 @@ def _load_stored(base: Path, weights: Path, *, dtype: str, device: str | torch.d
         for name, vector in vectors.items():
             parameters[name].copy_(vector)
     return model
+
+
+def keeps_exact(model: Any) -> Callable[[str], bool]:
+    """Whether a tensor, by its name, has 32 bits in a model of 16, as transformers' own loader leaves it: routers'."""
+    from transformers.core_model_loading import build_glob_alternation
+
+    names = sorted(getattr(model, "_keep_in_fp32_modules_strict", None) or ())
+    pattern = build_glob_alternation([*names])[0]
+    return lambda name: bool(names) and pattern.search(name) is not None
 
 
 def is_adapter(weights: Path) -> bool:

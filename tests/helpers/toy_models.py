@@ -157,12 +157,19 @@ def make_toy(folder: Path, family: str = "llama", seed: int = 0, **overrides: An
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = transformers.AutoModelForCausalLM.from_config(config).to(dtype)
+        _fill_buffers(model)
     model.generation_config = transformers.GenerationConfig(
         eos_token_id=ids["eos_token_id"], pad_token_id=ids["pad_token_id"]
     )
     model.save_pretrained(folder)
     _keep_special_ids(folder, ids)
     return folder
+
+
+def _fill_buffers(model: Any) -> None:
+    """What chooses between experts and is never trained; transformers begins with zeros."""
+    for name in {*model.state_dict()} - {name for name, _ in model.named_parameters(remove_duplicate=False)}:
+        model.get_buffer(name).normal_(0, 0.1)
 
 
 def _write_tokenizer(folder: Path, kind: str, *, dummy_prefix: bool) -> dict[str, int]:

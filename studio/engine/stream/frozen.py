@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,20 +17,20 @@ from studio.engine.adapters import attach, low_rank_config
 from studio.engine.driver import Driver
 from studio.engine.experts import has_experts, is_stack, reach, stand_in
 from studio.engine.layers import decoder_layers
+from studio.engine.load import keeps_exact
 from studio.engine.prepared import Base, Prepared
 from studio.engine.stream.blocks import Blocks, Held, Place
 from studio.engine.stream.four_bits import Places, Unpacker, empty_layer, empty_stack, pack
 from studio.engine.stream.heap import return_large_pieces
 from studio.engine.stream.inputs import Inputs, Where
+from studio.engine.stream.origin import Origin
 from studio.engine.stream.prepare import (
     PATIENCE_BYTES,
     cached_units,
     empty_model,
     put_stand_ins,
-    sort_tensors,
     spare_bytes,
     spare_for_graphs,
-    tensor_loader,
     tiled_names,
     uncached_bytes,
 )
@@ -42,8 +41,6 @@ from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.stream.vertical import MEASURED_TOKENS, Vertical
 from studio.errors import UserError
 from studio.methods._lora import LowRankParams
-from studio.models.disk_names import DiskNames
-from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
 from studio.models.store_layout import TILE, Layout, lay_out_unit, row_tile
 
@@ -145,9 +142,9 @@ class _Frame:
         self._dtype: torch.dtype = getattr(torch, base.dtype)
         self.model = empty_model(base.folder, self._dtype)
         self.layers = decoder_layers(self.model)
-        self._names, load = DiskNames(self.model, tensor_headers(base.folder)), tensor_loader(base.folder)
-        self._load = partial(self._names.fuse, load=load)
-        matrices, vectors = sort_tensors(self.model, self._names.sources, base.folder)
+        self._origin = Origin(self.model, base.folder)
+        self._origin.load_constants(self.model, self._dtype, base.device)
+        matrices, vectors = self._origin.sort(self.model)
         inside = {id(p) for layer in self.layers for p in layer.parameters()}
         self._inside = {name: p for name, p in matrices.items() if id(p) in inside and self._is_large(name)}
         self._tiled = tiled_names(self.model)
@@ -156,8 +153,10 @@ class _Frame:
         self._scheme: Scheme = ExactScheme() if self._is_longer() else FrozenScheme()
         self._turned: set[str] = set()  # GPT-2's matrices are stored the other way round
         self._layout = self._lay_out()
+        is_exact = keeps_exact(self.model)
         for name in [*kept, *vectors]:
-            self._set(name, nn.Parameter(self._load(name).to(base.device, self._dtype), requires_grad=False))
+            dtype = torch.float32 if is_exact(name) else self._dtype
+            self._set(name, nn.Parameter(self._origin.load(name).to(base.device, dtype), requires_grad=False))
         self._empty_layers()
         self.model.tie_weights()
         for module in self.model.modules():
@@ -168,7 +167,7 @@ class _Frame:
         """The shards, made first where they are not there."""
         base, layout = self._base, self._layout
         pack = self._pack if self._quantise else None
-        folder = ready_shards(layout, self._scheme, self._load, pack, base.progress, name=base.name)
+        folder = ready_shards(layout, self._scheme, self._origin.load, pack, base.progress, name=base.name)
         cached = cached_units(layout, spare_bytes(cache_bytes))
         pinned = base.device.type == "cuda"
         return Store(folder, layout, [0] * len(layout.units), cached=cached, pinned=pinned, shared=True)
@@ -194,10 +193,10 @@ class _Frame:
 
     def _is_longer(self) -> bool:
         """Whether arithmetic in fp32 needs more of a matrix than its bf16."""
-        headers = tensor_headers(self._base.folder)
+        origin = self._origin
         streamed = self._tiled if self._quantise else [*self._inside, *self._tiled]
-        sources = [source for name in streamed for source in self._names.sources[name]]
-        return self._base.precision == "fp32" and any(headers[source]["dtype"] != "BF16" for source in sources)
+        sources = [source for name in streamed for source in origin.sources[name]]
+        return self._base.precision == "fp32" and any(origin.headers[source]["dtype"] != "BF16" for source in sources)
 
     def _is_large(self, name: str) -> bool:
         """Whether a layer's matrix streams: a linear layer's or a mixture's experts, not a router."""
@@ -222,7 +221,7 @@ class _Frame:
         return (Places(prod(shape)).size // 2,) if self._quantise else shape
 
     def _pack(self, name: str) -> torch.Tensor:
-        matrix = self._load(name).to(self._dtype)
+        matrix = self._origin.load(name).to(self._dtype)
         return pack(matrix.T if name in self._turned else matrix)
 
     def _empty_layers(self) -> None:

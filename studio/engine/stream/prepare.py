@@ -12,7 +12,6 @@ import psutil
 import torch
 from torch import nn
 
-from studio.engine.full import stored_dtype
 from studio.engine.layers import decoder_layers
 from studio.engine.load import attention_kind
 from studio.engine.prepared import Base, Prepared
@@ -22,6 +21,7 @@ from studio.engine.stream.create import make_store
 from studio.engine.stream.driver import StreamDriver, Streamed
 from studio.engine.stream.heap import return_large_pieces
 from studio.engine.stream.inputs import Inputs, Where
+from studio.engine.stream.origin import Origin
 from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.result import write_result
 from studio.engine.stream.schemes import SCHEMES
@@ -34,7 +34,6 @@ from studio.errors import UserError
 from studio.machine.other_drives import check_drives, other_drives
 from studio.machine.resources import cache_room
 from studio.methods._streamed import HELD_NUMBERS
-from studio.models.facts import tensor_headers
 from studio.models.fingerprint import fingerprint
 from studio.models.spread import check_parts, spread
 from studio.models.store_layout import TILE, Layout, Unit, lay_out_layer, lay_out_unit, read_layout, row_tile
@@ -74,16 +73,17 @@ def prepare_streamed(
     return_large_pieces()
     model = empty_model(base.folder)
     layers = decoder_layers(model)
-    load = tensor_loader(base.folder)
-    matrices, vectors = sort_tensors(model, {name: [name] for name in tensor_headers(base.folder)}, base.folder)
+    origin = Origin(model, base.folder)
+    origin.load_constants(model, torch.float32, base.device)
+    matrices, vectors = origin.sort(model)
     folder = base.workspace or Path(tempfile.mkdtemp(prefix="tunesmith-store-"))
     made = None
     if base.resume is None:
         check_drives()
         layout = spread(_lay_out(model, layers, matrices, scheme, base.folder), other_drives(folder))
-        made = make_store(folder, layout, load, base.progress)
+        made = make_store(folder, layout, origin.load, base.progress)
     store = _open(folder, base, scheme, cache_bytes)
-    parts = _take_apart(model, layers, store, vectors, load, base, trains_ends)
+    parts = _take_apart(model, layers, store, vectors, origin, base, trains_ends)
     torch.manual_seed(base.seed)
     turns = Turns(learners, len(layers), count=at_once, interval=interval, seed=base.seed)
     room = spare_for_graphs(base.device, graph_bytes)
@@ -97,7 +97,7 @@ def prepare_streamed(
         slots = store.flush()
         if is_final:
             smalls = {name: p.detach() for name, p in parts.smalls.parameters.items()}
-            write_result(target, store, slots, smalls, model.config, stored_dtype(base.folder))
+            write_result(target, store, slots, smalls, origin, model.config)
             return
         write_pointer(target, folder, slots, dict(parts.smalls.parameters))
 
@@ -124,47 +124,6 @@ def empty_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     model.tie_weights()
     model.config.use_cache = False
     return model
-
-
-def tensor_loader(folder: Path) -> Callable[[str], torch.Tensor]:
-    """A tensor of the folder by its name."""
-    from safetensors import safe_open
-
-    headers = tensor_headers(folder)
-    files: dict[str, Any] = {}
-
-    def load(name: str) -> torch.Tensor:
-        file = headers[name]["file"]
-        if file not in files:
-            files[file] = safe_open(folder / file, framework="pt")
-        return files[file].get_tensor(name)
-
-    return load
-
-
-def sort_tensors(
-    model: Any, sources: dict[str, list[str]], folder: Path
-) -> tuple[dict[str, nn.Parameter], dict[str, nn.Parameter]]:
-    """Matrices and vectors of the model by name.
-
-    Args:
-        sources: which tensors of the files each is made of.
-
-    Raises:
-        UserError: the files hold other tensors than the model has.
-    """
-    on_disk = tensor_headers(folder)
-    matrices: dict[str, nn.Parameter] = {}
-    vectors: dict[str, nn.Parameter] = {}
-    for name, parameter in model.named_parameters():
-        found = [tuple(on_disk[source]["shape"]) for source in sources.get(name, [])]
-        if len(found) < 2 and found != [tuple(parameter.shape)]:
-            raise UserError(
-                f"This architecture cannot be streamed: its files have no {name} in the shape that the model uses.",
-                "Streaming works for plain decoders such as Llama, Qwen, Mistral and Gemma. Choose lora or lisa.",
-            )
-        (matrices if parameter.ndim > 1 else vectors)[name] = parameter
-    return matrices, vectors
 
 
 def _lay_out(
@@ -251,7 +210,7 @@ def _take_apart(
     layers: list[nn.Module],
     store: Store,
     vectors: dict[str, nn.Parameter],
-    load: Callable[[str], torch.Tensor],
+    origin: Origin,
     base: Base,
     trains_ends: bool,
 ) -> Streamed:
@@ -260,14 +219,18 @@ def _take_apart(
 
     scheme = SCHEMES[store.layout.scheme]()
     for name in vectors:
-        value = load(name).to(torch.float32)
+        value = origin.load(name).to(torch.float32)
         set_module_tensor_to_device(model, name, base.device, value=value, dtype=torch.float32)
     outside = store.layout.ends
     ends = [_end(model, at, store, base) for at in outside if not store.layout.units[at].tile]
     model.tie_weights()
     for module in model.modules():
         module._buffers.update({name: b if b is None else b.to(base.device) for name, b in module._buffers.items()})
-    stand_ins = {name: nn.Parameter(torch.empty(p.shape, device="meta")) for name, p in model.named_parameters()}
+    stand_ins = {
+        name: nn.Parameter(torch.empty(p.shape, device="meta"))
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    }
     prefixes = {id(module): name for name, module in model.named_modules()}
     blocks = Blocks(
         layers,

@@ -8,8 +8,10 @@ a step (second memory, short masters) is rounded at random, or it would never ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
+from math import prod
 
 import torch
 
@@ -255,8 +257,8 @@ class SchemeI(Scheme):
         weights.copy_(master.view(torch.int32).add_(_HALF if noise is None else noise).bitwise_right_shift_(16))
 
     def learn(self, tile: Tile) -> None:
-        for at, segment in enumerate(tile.segments):
-            self._learn_matrix(tile, at, segment)
+        for at, matrix in enumerate(chain.from_iterable(map(_matrices, tile.segments))):
+            self._learn_matrix(tile, at, matrix)
 
     def _learn_matrix(self, tile: Tile, at: int, segment: Segment) -> None:
         """A few rows at a time, three times over: what it takes beside the gradient does not grow with the matrix."""
@@ -302,6 +304,22 @@ class SchemeI(Scheme):
         own = rows[span[0] // len(columns) : span[1] // len(columns)]
         size = self.scratch.take("direction", gradient.view(-1)).view(gradient.shape)
         return torch.mul(own[:, None], columns, out=size).add_(1e-30).rsqrt_().mul_(gradient)
+
+
+def _matrices(segment: Segment) -> Iterator[Segment]:
+    """A stack of experts one by one: each has rows and columns of its own."""
+    if len(segment.shape) < 3 or segment.shape[1] == 1:  # a convolution's weights are one matrix
+        yield segment
+        return
+    size = prod(segment.shape[1:])
+    for number in range(segment.shape[0]):
+        first = number * size
+
+        def gradient(start: int, end: int, first: int = first) -> torch.Tensor:
+            return segment.gradient(first + start, first + end)
+
+        start, name = segment.first + first, f"{segment.name} {number}"
+        yield Segment(start, start + size, segment.decay, gradient, segment.shape[1:], name)
 
 
 def widened(bits: torch.Tensor, out: torch.Tensor | None = None, rest: torch.Tensor | None = None) -> torch.Tensor:
