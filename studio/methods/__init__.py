@@ -70,6 +70,8 @@ class Trained:
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
         taking_bytes: the same while a weight's gradient is taken over on the way back.
         following_bytes: the same when weights follow a step, once gradients are gone.
+        passing: numbers of a streamed layer that comes whole and whose gradients come together; `spilling`: of such
+            gradients, those on their way to the drive or back.
         read_ahead: of the base's numbers, those that are read before they are computed with: beside a card, in RAM.
         elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
             pass through.
@@ -121,6 +123,8 @@ class Trained:
     cache_bytes: int | None = None
     graph_bytes: int | None = 0
     elsewhere: int = 0
+    passing: int = 0
+    spilling: int = 0
     read_ahead: int = 0
     recomputes: bool = False
     layer_inputs: str = ""

@@ -77,15 +77,19 @@ _STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256,
 _REST_BYTES = {"C": 2, "D": 2, "E": 2, "F": 1, "I": 0}
 """Of those, the residual."""
 _CARD_BYTES = {"C": 21e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
-"""What a card holds of a tile while it learns: measured with the tests' pretended card at layers of 12M and 49M."""
+"""What a card holds of a tile while it learns: measured with the tests' pretended card at layers of 12M and 49M, and
+with scheme E at a mixture's of 7M, 26M and 76M."""
 _RECORDS = 3
 """Records of tiles that are read, changed or written at once."""
+_WAITING = {"previous": 1.0, "exact": 1.75, "layer": 0.25}
+"""Layers whose gradients are on their way to the drive or back (measured); before there is a previous one, all wait."""
 _BEHIND_BYTES = 35_000_000
 """What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     layer, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
+    whole = layer if shapes.experts else 0  # experts come together, and the rest of their layer with them
     ends = ends_held(shapes)
     learning = _learning(params, shapes)
     clips, last = params.clipping == "exact", 2 * shapes.layer_sizes[-1] if shapes.layer_sizes else 0
@@ -94,18 +98,21 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     passing = 4 * sum(shapes.layer_sizes) + tiles
     exact = passing - last + (tiles - 2 * (shapes.head or shapes.embedding) if tiles and clips else 0)
     held = layer + ends
-    piece = min(shapes.widest, layer)
+    piece = 0 if whole else min(shapes.widest, layer)
     records, waiting = _RECORDS * TILE * (each - 2), 0 if params.clipping == "layer" else 4 * piece
     extra = min(int(6 * each * layer), int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES)
     return Trained(
         weights=held,
         exact=ends,
-        gradients=ends + (layer if params.clipping == "layer" else piece),
+        gradients=ends + (layer if params.clipping == "layer" and not whole else piece),
         gathered=held,
         state=0,
         ends=ends > 0 and params.train_embeddings,
         layers=_learners(params, shapes),
-        elsewhere=max(0, shapes.total - held),
+        passing=whole,
+        spilling=int(_WAITING[params.clipping] * whole),
+        read_ahead=whole,
+        elsewhere=max(0, shapes.total - held - whole),
         recomputes=True,
         layer_inputs=params.inputs_place,
         lingering_bytes=last,

@@ -316,7 +316,7 @@ def _experts(shapes: Shapes, trained: Trained, batch: MicroBatch, *, is_trained:
 
 def _of_own_experts(trained: Trained, batch: MicroBatch) -> int:
     """Bytes of a number in arithmetic with experts that are trained themselves."""
-    return batch.compute if trained.in_short else 4
+    return batch.compute if trained.in_short or trained.passing else 4
 
 
 def _share_bytes(shapes: Shapes, batch: MicroBatch) -> int:

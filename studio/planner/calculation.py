@@ -28,6 +28,8 @@ PROCESS_BYTES = 460_000_000
 """
 _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
+_SHORT_BYTES = 100_000_000
+"""Beside a streamed layer that comes whole, where a processor computes in 16 bits (three sizes of mixtures)."""
 _SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
 
 
@@ -176,11 +178,23 @@ def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: Micro
     schemes at two sizes).
     """
     is_short = batch.compute == 2 and not batch.widened
+    if trained.passing:
+        return _passing_bytes(trained, batch, device)
     if not trained.layer_inputs or is_short == device.is_card:
         return 0.0
     if device.is_card:
         return 0.0 if trained.adapter else max(0.0, 3.2 * shapes.widest - 12e6)
     return 4.0 * shapes.widest
+
+
+def _passing_bytes(trained: Trained, batch: MicroBatch, device: Device) -> float:
+    """Beside a streamed layer that comes whole and its gradients: on a processor what its weights become in fp32, and
+    gradients on their way to the drive.
+    """
+    if device.is_card:
+        return 0.0
+    wide = 4.0 * trained.passing if batch.compute == 4 else _SHORT_BYTES
+    return batch.compute * trained.spilling + wide
 
 
 def seconds_of(

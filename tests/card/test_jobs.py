@@ -70,8 +70,16 @@ def test_a_streamed_step_takes_what_is_calculated(scheme: str, precision: str, t
     _takes(settings, precision, tmp_path, hidden_size=1024, intermediate_size=2816, num_hidden_layers=3)
 
 
-def _takes(settings: str, precision: str, tmp_path: Path, **sizes: int) -> None:
-    facts = read_facts(make_toy(tmp_path / "llama", **sizes))
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_streamed_mixture_takes_what_is_calculated(precision: str, tmp_path: Path) -> None:
+    """A layer comes whole, with the gradients of all its experts."""
+    experts = {"num_experts": 16, "num_experts_per_tok": 4, "moe_intermediate_size": 512}
+    sizes = {"hidden_size": 1024, "num_hidden_layers": 3, "num_attention_heads": 16, "num_key_value_heads": 8}
+    _takes("ssd_offload method.cache_gb=0", precision, tmp_path, "qwen3_moe", **sizes, **experts)
+
+
+def _takes(settings: str, precision: str, tmp_path: Path, family: str = "llama", **sizes: int) -> None:
+    facts = read_facts(make_toy(tmp_path / family, family, **sizes))
     train = ("train.batch_size=3", "train.max_length=256", f"train.precision={precision}")
     draft = spec(*f"method.key={settings}".split(), *train)
     batch = fullest_batch(draft, METHODS.get(draft.method.key).estimate(draft.method, facts.shapes), None)

@@ -34,10 +34,11 @@ def test_trains_as_on_the_processor(case: str, precision: str, tolerance: float,
 
 
 @pytest.mark.parametrize("placement", ["memory", "drive"])
-@pytest.mark.parametrize("key", ["lora", "qlora"])
+@pytest.mark.parametrize("key", ["lora", "qlora", "ssd_offload"])
 def test_a_mixture_trains_as_on_the_processor(key: str, placement: str, tmp_path: Path) -> None:
     make_toy(tmp_path / "qwen3_moe", "qwen3_moe", num_hidden_layers=4)
-    expected, found = _both({"key": key, "placement": placement}, "fp32", tmp_path, "qwen3_moe")
+    where = {"placement": placement} if key != "ssd_offload" else {"cache_gb": int(placement == "memory")}
+    expected, found = _both({"key": key, **where}, "fp32", tmp_path, "qwen3_moe")
     assert found == pytest.approx(expected, abs=2e-4)
 
 

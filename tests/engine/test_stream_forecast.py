@@ -39,12 +39,13 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
 
 def _compare(folder: Path, method: dict[str, Any], found: Counts, *, room: int = 0, **how: Any) -> None:
     """Within 3 % or the pages of some looked-up rows, which is what whole pages take of a model as small as this."""
-    dtype, tied = how.pop("dtype", "bfloat16"), how.pop("tied", False)
-    make_toy(folder / "llama", dtype=dtype, tie_word_embeddings=tied, **_SIZES)
+    dtype, tied, family = how.pop("dtype", "bfloat16"), how.pop("tied", False), how.pop("family", "llama")
+    make_toy(folder / family, family, dtype=dtype, tie_word_embeddings=tied, **_SIZES)
     write_sums(folder / "rows.jsonl")
-    run = make_run(folder, method={"cache_gb": room / 1e9, **method}, steps=4, eval_every=99, batch_size=1, **how)
+    method = {"cache_gb": room / 1e9, **method}
+    run = make_run(folder, method=method, family=family, steps=4, eval_every=99, batch_size=1, **how)
     train_here(run)
-    spec, facts = run.spec(), read_facts(folder / "llama")
+    spec, facts = run.spec(), read_facts(folder / family)
     trained = METHODS.get(spec.method.key).estimate(spec.method, facts.shapes)
     read, written = bytes_of_a_step(spec, trained, room, is_bf16=facts.is_bf16)
     (read_before, written_before), (read_after, written_after) = found[2:4]
@@ -69,6 +70,13 @@ def test_training_all_of_it(
         _put_in_tiles(monkeypatch)
     method = {"key": "ssd_offload", "scheme": scheme, "clipping": clipping}
     _compare(tmp_path, method, counts, precision=precision, tied=tied)
+
+
+@pytest.mark.parametrize(("clipping", "precision"), [("exact", "fp32"), ("layer", "bf16")])
+def test_training_a_mixture(clipping: str, precision: str, tmp_path: Path, counts: Counts) -> None:
+    """Layers that come whole, experts and all."""
+    method = {"key": "ssd_offload", "scheme": "D", "clipping": clipping}
+    _compare(tmp_path, method, counts, precision=precision, family="qwen3_moe")
 
 
 @pytest.mark.parametrize("room", [2_400_000, 8_400_000, 40_000_000])

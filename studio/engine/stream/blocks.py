@@ -26,6 +26,7 @@ from studio.engine.stream.product import Product
 from studio.engine.stream.schemes import Scheme
 from studio.engine.stream.store import Store
 from studio.engine.stream.traffic import Reading
+from studio.methods._streamed import HELD_NUMBERS
 from studio.models.store_layout import StoredTensor
 
 
@@ -411,7 +412,7 @@ class Blocks:
     def _values(self, held: Held) -> torch.Tensor:
         """A unit's numbers as they are computed with. Made fp32, they lie where the next unit's will."""
         if held.there is not None:
-            return self._widened(held.there) if self._is_wide else held.there
+            return held.there
         weights = held.buffer.view(torch.bfloat16)
         if self._exact:
             record = {}
@@ -420,16 +421,23 @@ class Blocks:
                 record = {"r": held.rest.view(getattr(torch, part.dtype))[: len(weights)]}
             weights = self._scheme.master(held.buffer.view(torch.int16), record, self._take_scratch(len(weights)))
         if self._device.type != "cpu":
-            weights = held.there = weights.to(self._device, non_blocking=True)
+            held.there = self._sent(weights)
             self._note_copy()
-        return self._widened(weights) if self._is_wide else weights
+            return held.there
+        return self._take_scratch(len(weights)).copy_(weights) if self._is_wide else weights
 
     def _put(self, place: Place, numbers: torch.Tensor) -> None:
         place.own.data = numbers[place.tensor.start : place.tensor.end].view(place.tensor.shape)
         place.module._parameters[place.attribute] = place.own
 
-    def _widened(self, weights: torch.Tensor) -> torch.Tensor:
-        return weights.float() if weights.device.type != "cpu" else self._take_scratch(len(weights)).copy_(weights)
+    def _sent(self, weights: torch.Tensor) -> torch.Tensor:
+        """On the card; what becomes fp32 there goes a few numbers at a time, so that it is never there in both."""
+        if not self._is_wide:
+            return weights.to(self._device, non_blocking=True)
+        there = torch.empty(len(weights), device=self._device)
+        for wide, short in zip(there.split(HELD_NUMBERS), weights.split(HELD_NUMBERS), strict=True):
+            wide.copy_(short.to(self._device))
+        return there
 
     def _take_scratch(self, count: int) -> torch.Tensor:
         if len(self._scratch) < count:

@@ -229,7 +229,7 @@ class StreamDriver(Driver):
             self._spill.keep(unit, gradients)
             self.parts.blocks.give_back(unit)
             return
-        keep = self._clip.by_layer and not several
+        keep = self._clip.by_layer and not several and len(self.parts.blocks.units[at]) > 1
         self._gathered[unit] = {name: g.clone() for name, g in gradients.items()} if keep else gradients
         del gradients
         if not self._clip.by_layer or len(self._gathered) == len(self.parts.blocks.units[at]):
@@ -322,11 +322,15 @@ class StreamDriver(Driver):
         end.parameter.grad = None
 
     def _norm_of(self, gradient: torch.Tensor) -> torch.Tensor:
-        """`_norm`, where torch would first make an fp32 copy in fresh memory: not of a matrix of usual size."""
-        if gradient.dtype == torch.float32 or self._device.type != "cpu" or gradient.numel() > HELD_NUMBERS:
+        """`_norm`, where torch would first make an fp32 copy in fresh memory."""
+        if gradient.dtype == torch.float32:
             return _norm(gradient)
-        flat = gradient.reshape(-1)
-        return _norm(self.parts.scheme.scratch.take("norm", flat).copy_(flat))
+        pieces = gradient.reshape(-1).split(HELD_NUMBERS)
+        if self._device.type == "cpu":
+            norms = [_norm(self.parts.scheme.scratch.take("norm", piece).copy_(piece)) for piece in pieces]
+        else:
+            norms = [_norm(piece) for piece in pieces]
+        return _total(norms) if len(norms) > 1 else norms[0]
 
     def _is_exact(self, loop: Loop) -> bool:
         return loop.train.precision == "fp32"
