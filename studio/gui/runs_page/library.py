@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from studio.errors import UserError
 from studio.gui.context import Context
@@ -17,6 +17,7 @@ from studio.project.run_facts import RunFacts, read_run_facts
 from studio.project.run_rows import differing, flat_settings, setting_words
 from studio.project.runs import Run
 
+_AFTER_MS = 50  # first the page is painted: a thread that reads would hold that up
 _LEAST_SECONDS = 4.0  # between two digests of a run that is training
 _IN_COLUMN = {"method.key"}  # has a column of its own
 
@@ -118,7 +119,7 @@ class Library(QObject):
             words = [setting_words(name, entry.settings.get(name)) for name in names]
             entry.differs = " · ".join(filter(None, words))
         self.changed.emit()
-        self._digest_next()
+        QTimer.singleShot(_AFTER_MS, self, self._digest_next)
 
     def _digest_next(self) -> None:
         """One after the other: reading many at once would only make each slower."""

@@ -61,10 +61,12 @@ class RunsPage(PageWidget):
     # The page
 
     def enter(self, **arguments: object) -> None:
-        if self.board is None:
-            qt_types.make_all()
-            self.context.tasks.run(_load_plots, on_done=self._on_plots)
-        self.library.refresh()
+        if self.board is not None:
+            self.library.refresh()
+            return
+        qt_types.make_all()
+        self.context.tasks.run(_load_plots, on_done=self._on_plots)
+        self._refresh()
 
     def leave(self) -> None:
         if self.board is not None:
@@ -91,7 +93,9 @@ class RunsPage(PageWidget):
     # What it shows
 
     def _on_plots(self, _: object) -> None:
-        """Build the plot, then the rest, then draw, a turn of the loop for each: in one go it would be felt."""
+        """Build the plot, then the rest, a turn of the loop for each: in one go it would be felt. Then read the runs:
+        beside a thread that reads, each turn takes twice as long.
+        """
         QTimer.singleShot(0, self, self._build_plot)
 
     def _build_plot(self) -> None:
@@ -114,7 +118,7 @@ class RunsPage(PageWidget):
             self.states.add("full", scroll)
         else:
             overlay.deleteLater()
-        QTimer.singleShot(0, self, self._refresh)
+        QTimer.singleShot(0, self, self.library.refresh)
 
     def _on_runs(self) -> None:
         if self.isVisible():
