@@ -17,7 +17,7 @@ from studio.project.run_facts import RunFacts, read_run_facts
 from studio.project.run_rows import differing, flat_settings, setting_words
 from studio.project.runs import Run
 
-_AFTER_MS = 50  # first the page is painted: a thread that reads would hold that up
+_AFTER_MS = 150  # first the page is painted: a thread that reads would hold that up
 _LEAST_SECONDS = 4.0  # between two digests of a run that is training
 _IN_COLUMN = {"method.key"}  # has a column of its own
 
