@@ -115,6 +115,9 @@ def _waiting_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
     """Of streamed weights and of what goes with them, in RAM beside a card: two frozen layers in 16 bits, or one that
     is trained with what is missing to the arithmetic's bits.
     """
+    if trained.passing:  # two whole layers, what one becomes in fp32 before it is sent, and gradients for the drive
+        wide = 4 * trained.passing if batch.compute == 4 else 0
+        return batch.compute * (2 * trained.passing + trained.spilling) + wide + trained.beside_bytes
     is_trained = bool(trained.layer_inputs) and not trained.adapter
     layer = max(shapes.layer_sizes, default=0) if is_trained else 0
     return 4 * trained.read_ahead + batch.compute * layer + trained.beside_bytes
