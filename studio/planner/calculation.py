@@ -28,7 +28,7 @@ PROCESS_BYTES = 460_000_000
 """
 _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
-_SHORT_BYTES = 100_000_000
+_SHORT_BYTES = 120_000_000
 """Beside a streamed layer that comes whole, where a processor computes in 16 bits (three sizes of mixtures)."""
 _SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
 
