@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from studio.models.facts import tensor_headers
+from studio.models.tensor_files import TensorFiles
 
 if TYPE_CHECKING:
     import torch
@@ -41,29 +41,12 @@ class TensorSource(Protocol):
         """Call when all has been loaded; raises UserError when merging changed nothing."""
 
 
-class FolderTensors:
+class FolderTensors(TensorFiles):
     """The tensors of a folder as they are."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the headers.
-
-        Raises:
-            UserError: weights are missing, damaged or pickled.
-        """
-        self.folder = folder
-        self.headers: dict[str, dict[str, Any]] = tensor_headers(folder)
+        super().__init__(folder)
         self.config_changes: dict[str, Any] = {}
-        self._open: dict[str, Any] = {}
-
-    def load(self, name: str) -> torch.Tensor:
-        """The tensor; it lives in the page cache until somebody writes to a copy."""
-        from safetensors import safe_open  # heavy
-
-        file = self.headers[name]["file"]
-        if file not in self._open:
-            self._open[file] = safe_open(self.folder / file, framework="pt")
-        tensor: torch.Tensor = self._open[file].get_tensor(name)
-        return tensor
 
     def assert_effect(self) -> None:
         """Nothing is merged here."""

@@ -12,7 +12,7 @@ from studio.engine.full import stored_dtypes
 from studio.engine.load import keeps_exact
 from studio.errors import UserError
 from studio.models.disk_names import DiskNames
-from studio.models.facts import tensor_headers
+from studio.models.tensor_files import TensorFiles
 
 
 class Origin:
@@ -25,17 +25,16 @@ class Origin:
 
     def __init__(self, model: Any, folder: Path) -> None:
         """Read the headers, for a model whose parameters have shapes only."""
-        self.folder = folder
-        self.headers = tensor_headers(folder)
+        self.folder, self._files = folder, TensorFiles(folder)
+        self.headers = self._files.headers
         self._names = DiskNames(model, self.headers)
         self.sources = self._names.sources
         self._dtypes = stored_dtypes(folder)
-        self._files: dict[str, Any] = {}
         self._constants: list[str] = []
 
     def load(self, name: str) -> torch.Tensor:
         """A tensor as the model keeps it."""
-        return self._names.fuse(name, self._read)
+        return self._names.fuse(name, self._files.load)
 
     def split(self, name: str, value: torch.Tensor) -> dict[str, torch.Tensor]:
         """The reverse of `load`: by names in the files, in the dtypes that they have there."""
@@ -44,7 +43,7 @@ class Origin:
 
     def constants(self) -> dict[str, torch.Tensor]:
         """What `load_constants` has put in, by names in the files."""
-        return {disk: self._read(disk) for name in self._constants for disk in self.sources[name]}
+        return {disk: self._files.load(disk) for name in self._constants for disk in self.sources[name]}
 
     def load_constants(self, model: Any, dtype: torch.dtype, device: torch.device) -> None:
         """Put in what is never trained: buffers that choose between experts, and parameters of that kind."""
@@ -79,12 +78,3 @@ class Origin:
                 )
             (matrices if parameter.ndim > 1 else vectors)[name] = parameter
         return matrices, vectors
-
-    def _read(self, disk: str) -> torch.Tensor:
-        from safetensors import safe_open
-
-        file = self.headers[disk]["file"]
-        if file not in self._files:
-            self._files[file] = safe_open(self.folder / file, framework="pt")
-        tensor: torch.Tensor = self._files[file].get_tensor(disk)
-        return tensor
