@@ -8,7 +8,7 @@ import torch
 
 from studio.engine.stream.buffers import Buffer
 from studio.engine.stream.store import Store
-from studio.engine.stream.traffic import Reading
+from studio.engine.stream.traffic import BEHIND_BYTES, Reading
 from studio.machine.drive_file import DriveFile, make_file
 from studio.models.store_layout import StoredTensor
 
@@ -37,6 +37,8 @@ class Spill:
 
     def keep(self, at: int, gradients: dict[str, torch.Tensor]) -> None:
         """Begin to write a unit's gradients."""
+        if self._sizes[at] > BEHIND_BYTES:  # of large units, one lies here: a slow drive would take more memory
+            self._store.traffic.drain()
         buffer = self._store.pool.take(self._sizes[at])
         seen = buffer.view(self._dtype)
         for tensor in self._store.layout.units[at].tensors:
