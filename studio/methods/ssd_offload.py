@@ -81,7 +81,7 @@ _CARD_BYTES = {"C": 21e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
 with scheme E at a mixture's of 7M, 26M and 76M."""
 _RECORDS = 3
 """Records of tiles that are read, changed or written at once."""
-_WAITING = {"previous": 1.0, "exact": 1.75, "layer": 0.25}
+_WAITING = {"previous": 1.0, "exact": 1.0, "layer": 0.25}
 """Layers whose gradients are on their way to the drive or back (measured); before there is a previous one, all wait."""
 _BEHIND_BYTES = 35_000_000
 """What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""

@@ -135,8 +135,13 @@ def side(
     accumulation: int = 1,
     precision: str = "bf16",
     length: int = LENGTH,
+    writes: float | None = None,
 ) -> dict[str, Any]:
-    """Train in a process of its own, on one thread, and return what it measured."""
+    """Train in a process of its own, on one thread, and return what it measured.
+
+    Args:
+        writes: bytes a second that the drive is held to; None for what it can.
+    """
     model = make_model(folder / size, size)
     wanted = {
         "folder": str(folder / "side"),
@@ -144,6 +149,7 @@ def side(
         "method": method,
         "rows": 1,
         "length": length,
+        "writes": writes,
         "vocabulary": SIZES[size][5],
         "train": {"steps": steps, "accumulation": accumulation, "precision": precision, "learning_rate": 1e-4},
     }

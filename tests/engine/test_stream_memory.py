@@ -29,19 +29,28 @@ def test_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("scheme", "family", "precision"),
+    ("scheme", "family", "precision", "writes"),
     [
-        ("C", "llama", "bf16"),
-        ("E", "llama", "bf16"),
-        ("I", "llama", "bf16"),
-        ("E", "qwen3_moe", "bf16"),
-        ("E", "qwen3_moe", "fp32"),
+        ("C", "llama", "bf16", None),
+        ("E", "llama", "bf16", None),
+        ("I", "llama", "bf16", None),
+        ("E", "qwen3_moe", "bf16", None),
+        ("E", "qwen3_moe", "bf16", 300e6),
+        ("E", "qwen3_moe", "fp32", 300e6),
     ],
 )
 def test_memory_is_what_the_forecast_says(
-    scheme: str, family: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scheme: str,
+    family: str,
+    precision: str,
+    writes: float | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Never more than 5 % too little; at most 20 % too much, since a quick drive has less under way."""
+    """Never more than 5 % too little; at most 20 % too much, since a quick drive has less under way.
+
+    `writes`: bytes a second that the drive is held to, or None.
+    """
     monkeypatch.setitem(offload.SIZES, "wide", (4, 1024, 2816, 16, 8, 12000))
     if family == "qwen3_moe":
         experts = {"num_experts": 16, "num_experts_per_tok": 4, "moe_intermediate_size": 512, "head_dim": 64}
@@ -49,7 +58,7 @@ def test_memory_is_what_the_forecast_says(
         make_toy(tmp_path / "wide", family, vocab_size=12000, dtype="bfloat16", **experts, **sizes)
         # oneDNN keeps a kernel for each number of rows that an expert was ever given: the process's, not the run's.
         monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
-    how = {"steps": 3, "length": 64, "precision": precision}
+    how = {"steps": 3, "length": 64, "precision": precision, "writes": writes}
     taken = offload.side(tmp_path, "wide", offload.streamed(scheme), **how)["peak"]
     sets = ("method.key=ssd_offload", f"method.scheme={scheme}", "train.max_length=64", "train.batch_size=1")
     more = ("train.accumulation=1", f"train.precision={precision}")

@@ -279,6 +279,7 @@ class StreamDriver(Driver):
             self._learner.prefetch(unit)
             reading, spilt = ahead.pop()
             if later is not None:
+                self._spill.make_room(later)
                 ahead.append((self.store.read_weights(later), self._spill.read(later)))
             self._learner.learn(Lesson(unit, self.store.wait(reading), spilt, self._groups, scale))
             spilt.give()

@@ -37,13 +37,17 @@ class Spill:
 
     def keep(self, at: int, gradients: dict[str, torch.Tensor]) -> None:
         """Begin to write a unit's gradients."""
-        if self._sizes[at] > BEHIND_BYTES:  # of large units, one lies here: a slow drive would take more memory
-            self._store.traffic.drain()
+        self.make_room(at)
         buffer = self._store.pool.take(self._sizes[at])
         seen = buffer.view(self._dtype)
         for tensor in self._store.layout.units[at].tensors:
             seen[tensor.start : tensor.end].copy_(gradients[tensor.name].reshape(-1))
         self._write(buffer, self._offsets[at], self._sizes[at])
+
+    def make_room(self, at: int) -> None:
+        """Wait for writes before buffers as large as this unit are taken: beside a slow drive there would be more."""
+        if self._sizes[at] > BEHIND_BYTES:
+            self._store.traffic.drain()
 
     def keep_tile(self, at: int, first: int, end: int, gradient: torch.Tensor) -> None:
         """Begin to write the gradient of a tile."""

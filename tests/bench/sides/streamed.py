@@ -24,6 +24,7 @@ from studio.engine.lm_loss import LmLoss
 from studio.engine.loop import Loop, Plan
 from studio.engine.memory import MemorySampler
 from studio.engine.prepared import Base
+from studio.machine.drive_file import DriveFile
 from studio.methods import METHODS
 from studio.models.facts import read_facts
 from studio.protocol import events
@@ -38,7 +39,21 @@ def main() -> None:
     wanted = json.loads(sys.argv[1])
     if not METHODS.get(wanted["method"]["key"]).widens:
         quicken()
+    if wanted.get("writes"):
+        _hold(wanted["writes"])
     print(json.dumps(run(wanted)))
+
+
+def _hold(rate: float) -> None:
+    """Have the drive write no more than so many bytes a second, in whatever order its threads come."""
+    write, turn = DriveFile.write, threading.Lock()
+
+    def held(file: DriveFile, memory: memoryview, offset: int) -> None:
+        with turn:
+            write(file, memory, offset)
+            time.sleep(len(memory) / rate)
+
+    DriveFile.write = held  # type: ignore[method-assign]
 
 
 def run(wanted: dict[str, Any]) -> dict[str, Any]:
