@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal
+from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, QTimer, Signal
 
 from studio.errors import Cancelled
 from studio.project.jobs import JobProcess
@@ -99,6 +100,7 @@ class Tasks(QObject):
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(6)
+        self._waiting: deque[_Work] = deque()
         self._running: set[Task] = set()
         self._jobs: set[JobTask] = set()
 
@@ -115,7 +117,9 @@ class Tasks(QObject):
         on_error: OnError | None = None,
         on_progress: Callable[[float, float, str], object] | None = None,
     ) -> Task:
-        """Call `function(control, *arguments)` on a thread.
+        """Call `function(control, *arguments)` on a thread, once the window has done what it is at.
+
+        A thread that starts takes the interpreter at once, and what asked for it would wait in the middle of a page.
 
         Args:
             on_done, on_error, on_progress: called in the window's thread, never after `Task.cancel()`.
@@ -132,7 +136,8 @@ class Tasks(QObject):
                 lambda done, total, text: None if task.is_cancelled else on_progress(done, total, text),
                 Qt.ConnectionType.QueuedConnection,
             )
-        self._pool.start(_Work(task, function, arguments))
+        self._waiting.append(_Work(task, function, arguments))
+        QTimer.singleShot(0, self, self._start_next)
         return task
 
     def job(
@@ -163,8 +168,13 @@ class Tasks(QObject):
         job.start()
         return job
 
+    def _start_next(self) -> None:
+        if self._waiting:
+            self._pool.start(self._waiting.popleft())
+
     def close(self) -> None:
         """End every job and let go of every task; returns once their processes are gone."""
+        self._waiting.clear()
         for task in self._running:
             task.cancel()
         for job in list(self._jobs):
