@@ -70,6 +70,9 @@ class _Work(QRunnable):
 
     def run(self) -> None:
         task = self._task
+        if task.is_cancelled:
+            _say(task.ended)
+            return
         try:
             result = self._function(Control(task), *self._arguments)
         except Cancelled:

@@ -90,6 +90,27 @@ def test_what_only_ends_as_the_search_does_is_not_found(tmp_path: Path) -> None:
     assert store.search("river city").tolist() == [] and store.search("ver city").tolist() == [0, 1, 2]
 
 
+def test_a_search_that_is_stopped_ends_at_once_and_the_next_one_finds(tmp_path: Path) -> None:
+    store, _ = imported(write(tmp_path / "rows.jsonl", [turn(f"What is {at}?", "Over city") for at in range(5000)]))
+    stopped, is_late = threading.Event(), threading.Event()
+
+    def search_on() -> None:
+        with pytest.raises(Cancelled):
+            while not is_late.is_set():
+                store.search("of which there is none")
+        stopped.set()
+
+    searching = threading.Thread(target=search_on)
+    searching.start()
+    until = time.monotonic() + 30
+    while not stopped.is_set() and time.monotonic() < until:
+        store.stop_searches()
+    is_late.set()
+    searching.join()
+    assert stopped.is_set()
+    assert store.search("is 4999?").tolist() == [4999]
+
+
 def test_a_search_ignores_case_and_finds_all_words_of_a_row(tmp_path: Path) -> None:
     store, _ = imported(write(tmp_path / "rows.jsonl", ROWS))
     assert store.search("STRASSE").tolist() == [2]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studio.data.store.digest import Mark
-from studio.errors import UserError
+from studio.errors import Cancelled, UserError
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,6 +74,7 @@ class RowStore:
         self.folder = folder
         self._lock = threading.Lock()
         self._readers, self._is_closed = 0, False
+        self._searching: set[duckdb.DuckDBPyConnection] = set()
         self._base: duckdb.DuckDBPyConnection | None = duckdb.connect(config={"threads": 2})
         # Footers of a store of many parts are read once, not for each page.
         self._base.execute("SET parquet_metadata_cache = true")
@@ -133,10 +134,31 @@ class RowStore:
         return {ordinal: json.loads(row) for ordinal, row in found if row}
 
     def search(self, text: str) -> Ordinals:
-        """Ordinals of the rows that hold `text`, whatever its case, in file order."""
+        """Ordinals of the rows that hold `text`, whatever its case, in file order.
+
+        Raises:
+            Cancelled: by `stop_searches`.
+        """
+        import duckdb  # heavy
+
         wanted = text.casefold()
         sql = f"SELECT ordinal FROM {self._all()} WHERE contains(search, ?) AND contains(search, ?) ORDER BY ordinal"
-        return self._column(sql, [rare_tail(wanted), wanted])
+        with self._cursor() as cursor:
+            with self._lock:
+                self._searching.add(cursor)
+            try:
+                return _ordinals(cursor, sql, [rare_tail(wanted), wanted])
+            except duckdb.InterruptException as error:
+                raise Cancelled from error
+            finally:
+                with self._lock:
+                    self._searching.discard(cursor)
+
+    def stop_searches(self) -> None:
+        """End the searches that are under way."""
+        with self._lock:
+            for cursor in self._searching:
+                cursor.interrupt()
 
     def by_first(self) -> Ordinals:
         """All ordinals, sorted by the first message; the import has left the order of a complete store."""
@@ -199,7 +221,7 @@ class RowStore:
         if not self._starts:
             return np.zeros(0, np.int32)
         with self._cursor() as cursor:
-            return np.asarray(cursor.execute(sql, values).fetchnumpy()["ordinal"], dtype=np.int32)
+            return _ordinals(cursor, sql, values)
 
     def _counted_rows(self) -> int:
         if not self._starts:
@@ -231,6 +253,10 @@ class RowStore:
             with self._lock:
                 self._readers -= 1
                 self._let_go()
+
+
+def _ordinals(cursor: duckdb.DuckDBPyConnection, sql: str, values: list[Any]) -> Ordinals:
+    return np.asarray(cursor.execute(sql, values).fetchnumpy()["ordinal"], dtype=np.int32)
 
 
 def rare_tail(text: str) -> str:

@@ -157,6 +157,7 @@ class TableCard(QWidget):
             return
         if self._selecting is not None:
             self._selecting.cancel()
+            feed.store.stop_searches()  # they would share the processor with this one
         self._selecting = self._tasks.run(
             select_rows,
             feed.store,
@@ -196,7 +197,6 @@ class TableCard(QWidget):
         self._say_count(len(ordinals))
         if self.table.current_row() < 0 or self.model.ordinal(self.table.current_row()) != chosen or not before:
             self._choose_again(chosen)
-        self._ask_typed()
 
     def _choose_again(self, ordinal: int | None) -> None:
         """The row that was chosen before, else the first."""
@@ -208,12 +208,10 @@ class TableCard(QWidget):
     def _on_select_failed(self, error: Exception) -> None:
         self._selecting = None
         self._tasks.faulted.emit(error)
-        self._ask_typed()
 
     def _ask_typed(self) -> None:
-        """Search at once; while that is under way no more: a search for every key would have to share the processor."""
         words = self.search.text().strip()
-        if words != self.query.search and self._selecting is None:
+        if words != self.query.search:
             self.ask(Query(words, self.query.filter, self.query.sort, self.query.descending))
 
     def _on_sort(self, section: int) -> None:
