@@ -7,7 +7,7 @@ import sys
 
 import psutil
 
-_NICENESS = 5
+_NICENESS = 10
 
 
 def give_way() -> None:
