@@ -12,6 +12,7 @@ import torch
 
 from studio.engine import speeds
 from studio.machine.bench import remembered_habits, remembered_speeds
+from studio.machine.priority import NICENESS
 from studio.machine.resources import read_resources
 from studio.project.jobs import run_to_result
 from studio.worker.lessons import peak_bytes
@@ -47,7 +48,7 @@ def test_a_finished_run_teaches(tmp_path: Path) -> None:
             levels.add(psutil.Process(worker.pid).nice())
         time.sleep(0.05)
     assert worker.returncode == 0
-    assert max(levels) == max(5, psutil.Process().nice())  # it goes behind the window, since it has no card to feed
+    assert max(levels) == max(NICENESS, psutil.Process().nice())  # it goes behind the window, since it has no card to feed
     assert remembered_habits(read_resources(tmp_path)).extra_bytes["cpu"] > 0
 
 

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from studio.engine import device
+from studio.machine.priority import NICENESS
 from studio.project.jobs import worker_environment
 from studio.worker.job import JOBS
 
@@ -28,8 +29,8 @@ def test_a_process_that_gives_way_is_nicer_than_its_parent_and_never_less_nice_t
         return int(done.stdout)
 
     own = psutil.Process().nice()
-    assert niceness(_TELL) == max(5, own)
-    assert niceness(f"import psutil; psutil.Process().nice(9); {_TELL}") == max(9, own)
+    assert niceness(_TELL) == max(NICENESS, own)
+    assert niceness(f"import psutil; psutil.Process().nice({NICENESS + 4}); {_TELL}") == max(NICENESS + 4, own)
 
 
 def test_only_long_work_gives_way() -> None:
