@@ -48,7 +48,8 @@ def test_a_finished_run_teaches(tmp_path: Path) -> None:
             levels.add(psutil.Process(worker.pid).nice())
         time.sleep(0.05)
     assert worker.returncode == 0
-    assert max(levels) == max(NICENESS, psutil.Process().nice())  # it goes behind the window, since it has no card to feed
+    # It goes behind the window, since it has no card to feed.
+    assert max(levels) == max(NICENESS, psutil.Process().nice())
     assert remembered_habits(read_resources(tmp_path)).extra_bytes["cpu"] > 0
 
 
