@@ -27,9 +27,17 @@ from tests.helpers.small_run import assert_same_result, losses, make_run, train_
 STEPS = {"steps": 6, "eval_every": 6, "precision": "bf16"}
 
 
-def _run(folder: Path, name: str, *, scheme: str = "E", clipping: str = "previous", cache_gb: float = 0) -> Run:
+def _run(
+    folder: Path,
+    name: str,
+    *,
+    scheme: str = "E",
+    clipping: str = "previous",
+    cache_gb: float = 0,
+    family: str = "llama",
+) -> Run:
     method = {"key": "ssd_offload", "scheme": scheme, "clipping": clipping, "cache_gb": cache_gb}
-    return make_run(folder, method=method, name=name, **STEPS)
+    return make_run(folder, method=method, name=name, family=family, **STEPS)
 
 
 def _fail_then_resume(folder: Path, monkeypatch: pytest.MonkeyPatch, match: str, **options: Any) -> None:
@@ -59,8 +67,11 @@ def _on_failing(monkeypatch: pytest.MonkeyPatch, act: Callable[[StreamDriver], N
     monkeypatch.setattr(StreamDriver, "before_step", begin)
 
 
+@pytest.mark.parametrize("family", ["llama", "qwen3_moe"])
 @pytest.mark.parametrize("clipping", ["previous", "exact"])
-def test_a_drive_that_runs_full_in_a_step(clipping: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drive_that_runs_full_in_a_step(
+    clipping: str, family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As with file systems that write to new places: space that was taken beforehand is no promise there."""
     write, left = DriveFile._write, [10**9]
 
@@ -75,12 +86,14 @@ def test_a_drive_that_runs_full_in_a_step(clipping: str, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(DriveFile, "_write", full)
     _on_failing(monkeypatch, soon)
-    _fail_then_resume(tmp_path, monkeypatch, "is full", clipping=clipping)
+    _fail_then_resume(tmp_path, monkeypatch, "is full", clipping=clipping, family=family)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors are exchanged")
-@pytest.mark.parametrize("unit", [0, -1])
-def test_a_drive_that_is_gone_in_a_step(unit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("unit", "family"), [(0, "llama"), (-1, "llama"), (-1, "qwen3_moe")])
+def test_a_drive_that_is_gone_in_a_step(
+    unit: int, family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From one moment to the next nothing of a file can be read or written."""
 
     def unplug(driver: StreamDriver) -> None:
@@ -89,7 +102,7 @@ def test_a_drive_that_is_gone_in_a_step(unit: int, tmp_path: Path, monkeypatch: 
         os.close(nothing)
 
     _on_failing(monkeypatch, unplug)
-    _fail_then_resume(tmp_path, monkeypatch, "failed")
+    _fail_then_resume(tmp_path, monkeypatch, "failed", family=family)
 
 
 def test_a_file_that_was_cut_short_is_told_before_the_first_step(tmp_path: Path) -> None:
@@ -148,11 +161,12 @@ def test_cached_weights_are_given_back_when_memory_gets_scarce(tmp_path: Path, m
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("family", ["llama", "qwen3_moe"])
 def test_killed_at_any_point_of_the_flip_goes_on_at_an_exact_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run's folder is kept as a kill would leave it at each thing that saving does to the file system."""
-    straight, run = _run(tmp_path, "straight"), _run(tmp_path, "flip")
+    straight, run = (_run(tmp_path, name, family=family) for name in ("straight", "flip"))
     expected = losses(train_here(straight))
     kept = _Kept(run.folder, tmp_path / "kept")
     save = Checkpoints.save
