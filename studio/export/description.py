@@ -12,12 +12,13 @@ from typing import Any
 
 from studio.models.companions import copy_companions
 from studio.models.facts import read_json
+from studio.models.stored_weights import is_stored
 from studio.project.tuned import Tuned
 
 
 def describe(tuned: Tuned, folder: Path, config_changes: Mapping[str, Any]) -> None:
     """Put config and companions into `folder`; what comes with full weights goes before the base's."""
-    sources = [tuned.base] if tuned.weights is None or not _is_full(tuned) else [tuned.weights, tuned.base]
+    sources = [tuned.weights, tuned.base] if tuned.weights is not None and _is_full(tuned) else [tuned.base]
     config = {**read_json(sources[0] / "config.json", "The weights have no config.json."), **config_changes}
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     for source in sources:
@@ -38,4 +39,6 @@ def description(tuned: Tuned, config_changes: Mapping[str, Any], beside: Path) -
 
 
 def _is_full(tuned: Tuned) -> bool:
-    return tuned.weights is not None and not (tuned.weights / "adapter_config.json").is_file()
+    """Whether the weights are a model folder: an adapter or a streamed run's checkpoint is described by its base."""
+    weights = tuned.weights
+    return weights is not None and not is_stored(weights) and not (weights / "adapter_config.json").is_file()

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from studio.errors import Cancelled, UserError
 from studio.export.exporting import make_output, plan_outputs
+from studio.export.merge import open_tensors
 from studio.export.quant_types import parse_types
 from studio.export.target import TARGETS, Watch
 from studio.export.targets import gguf_adapter
@@ -24,6 +25,7 @@ from studio.project.tuned import Tuned, find_tuned
 from studio.protocol import commands, events
 from studio.worker.job import Context
 from studio.worker.jobs import export
+from tests.helpers.small_run import make_run, train_here
 from tests.helpers.toy_adapters import make_adapter, merge_with_peft
 from tests.helpers.toy_models import make_toy
 
@@ -83,6 +85,23 @@ def test_a_file_that_is_not_the_tuned_model_fails_its_check_and_is_set_aside(bas
     file.write_bytes(b"GGUF" + b"\0" * 100)
     damaged = verify.verify(file, parse_types("F16")[0], rows, reference.logits)
     assert not damaged.passed and damaged.positions == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["llama", "qwen3_moe"])
+def test_a_checkpoint_of_a_streamed_run(family: str, tmp_path: Path) -> None:
+    """Its numbers come straight out of the store, and what describes them is the base's."""
+    run = make_run(tmp_path, method={"key": "ssd_offload", "cache_gb": 0}, family=family, steps=4)
+    train_here(run)
+    with JobProcess("export", {"source": str(run.folder), "checkpoint": 4, "to": "gguf", "quant": "Q8_0"}) as job:
+        results = [event.value for event in job if isinstance(event, events.Result)]
+    (file,) = next(value["files"] for value in results if "files" in value)
+    report = json.loads(Path(file["report"]["path"]).read_text())
+    assert report["passed"] and report["has_equal_tokens"] and report["answer"], report
+    folder = _export(find_tuned(str(run.folder), checkpoint=4), "merged", "F16", tmp_path / "out")
+    merged, result = open_tensors(folder, None), open_tensors(run.result_dir, None)
+    assert set(merged.headers) == set(result.headers)
+    assert all(merged.load(name).equal(result.load(name)) for name in result.headers)
 
 
 def test_cancelling_leaves_nothing(base: Path, adapter: Path, tmp_path: Path) -> None:
