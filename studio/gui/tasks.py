@@ -140,8 +140,7 @@ class Tasks(QObject):
                 Qt.ConnectionType.QueuedConnection,
             )
         self._waiting.append(_Work(task, function, arguments))
-        if len(self._waiting) == 1:
-            QTimer.singleShot(0, self, self._start_next)
+        QTimer.singleShot(0, self, self._start_next)
         return task
 
     def job(
@@ -173,11 +172,8 @@ class Tasks(QObject):
         return job
 
     def _start_next(self) -> None:
-        """One each time the window comes round: each takes the interpreter for some milliseconds as it begins."""
         if self._waiting:
             self._pool.start(self._waiting.popleft())
-        if self._waiting:
-            QTimer.singleShot(0, self, self._start_next)
 
     def close(self) -> None:
         """End every job and let go of every task; returns once their processes are gone."""
