@@ -111,6 +111,14 @@ def test_a_search_that_is_stopped_ends_at_once_and_the_next_one_finds(tmp_path: 
     assert store.search("is 4999?").tolist() == [4999]
 
 
+def test_rows_whose_files_are_gone_say_so(tmp_path: Path) -> None:
+    store, _ = imported(write(tmp_path / "rows.jsonl", [turn("What is 1 and 1?", "2.")]))
+    for part in store.folder.glob("part-*.parquet"):
+        part.unlink()
+    with pytest.raises(UserError, match="not there any more"):
+        store.row(0)
+
+
 def test_a_search_ignores_case_and_finds_all_words_of_a_row(tmp_path: Path) -> None:
     store, _ = imported(write(tmp_path / "rows.jsonl", ROWS))
     assert store.search("STRASSE").tolist() == [2]

@@ -241,6 +241,8 @@ class RowStore:
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of the calling thread's own, on the same database."""
+        import duckdb  # heavy
+
         with self._lock:
             if self._is_closed or self._base is None:
                 raise UserError("The rows are closed.")
@@ -249,6 +251,8 @@ class RowStore:
         try:
             with cursor:
                 yield cursor
+        except duckdb.IOException as error:  # the folder was replaced by a new import
+            raise UserError("These rows are not there any more.", "Import the file again.") from error
         finally:
             with self._lock:
                 self._readers -= 1
