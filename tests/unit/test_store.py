@@ -111,6 +111,10 @@ def test_a_search_that_is_stopped_ends_at_once_and_the_next_one_finds(tmp_path: 
     assert store.search("is 4999?").tolist() == [4999]
 
 
+def test_a_store_that_nothing_was_written_to_yet_is_searched(tmp_path: Path) -> None:
+    assert RowStore(tmp_path).search("anything").tolist() == []
+
+
 def test_rows_whose_files_are_gone_say_so(tmp_path: Path) -> None:
     store, _ = imported(write(tmp_path / "rows.jsonl", [turn("What is 1 and 1?", "2.")]))
     for part in store.folder.glob("part-*.parquet"):

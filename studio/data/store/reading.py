@@ -141,6 +141,8 @@ class RowStore:
         """
         import duckdb  # heavy
 
+        if not self._starts:
+            return np.zeros(0, np.int32)
         wanted = text.casefold()
         sql = f"SELECT ordinal FROM {self._all()} WHERE contains(search, ?) AND contains(search, ?) ORDER BY ordinal"
         with self._cursor() as cursor:
