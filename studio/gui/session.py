@@ -395,7 +395,7 @@ def _facts(control: Control, source: str, revision: str) -> ModelFacts | None:
 
 def _look(control: Control, project: Project, known: dict[str, RunRow]) -> tuple[Project, Mark | None, list[RunRow]]:
     mark = _mark(project)
-    return project, mark, [_row(run, known.get(run.name)) for run in project.runs()]
+    return project, mark, [_row(control, run, known.get(run.name)) for run in project.runs()]
 
 
 def _mark(project: Project) -> Mark | None:
@@ -407,7 +407,7 @@ def _mark(project: Project) -> Mark | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _row(run: Run, before: RunRow | None) -> RunRow:
+def _row(control: Control, run: Run, before: RunRow | None) -> RunRow:
     """A run's row; one that has ended and whose events have not grown is as it was."""
     try:
         is_running = run.is_running()
@@ -416,7 +416,7 @@ def _row(run: Run, before: RunRow | None) -> RunRow:
             return before  # its events tell the rest as they come
         if before and not is_running and not was_running and before.state.status != "new" and _is_same(run, before):
             return before
-        return RunRow(run, run.state())
+        return RunRow(run, run.state(control.give_way))
     except (OSError, UserError) as error:
         return RunRow(run, RunState(), problem=str(error))
 

@@ -6,11 +6,11 @@ What a line means is `journal`'s matter.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _TAIL_BYTES = 1 << 20
-_BITE_BYTES = 1 << 18
+_BITE_BYTES = 1 << 16
 
 
 def read_lines(path: Path, offset: int = 0, limit_bytes: int = -1) -> tuple[list[bytes], int]:
@@ -27,11 +27,16 @@ def read_lines(path: Path, offset: int = 0, limit_bytes: int = -1) -> tuple[list
     return [line for line in block[:end].split(b"\n") if line.strip()], offset + end
 
 
-def each_line(path: Path) -> Iterator[bytes]:
-    """All whole, non-empty lines, a bite of the file at a time: a long one in one go would hold up all threads."""
+def each_line(path: Path, give_way: Callable[[], object] = lambda: None) -> Iterator[bytes]:
+    """All whole, non-empty lines, a bite of the file at a time: a long one in one go would hold up all threads.
+
+    Args:
+        give_way: called between bites.
+    """
     offset, lines, after = 0, *read_lines(path, 0, _BITE_BYTES)
     while after > offset:
         yield from lines
+        give_way()
         offset = after
         lines, after = read_lines(path, offset, _BITE_BYTES)
 

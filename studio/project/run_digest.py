@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from studio.project.run_keeping import RunSizes, measure, read_notes
 from studio.project.runs import Run
 from studio.protocol import events
 
-_BITE_BYTES = 1 << 20
+_BITE_BYTES = 16_000  # a millisecond or two
 _MOST_POINTS = 1000
 
 
@@ -58,11 +59,16 @@ class RunDigest:
     fingerprints: dict[str, str] = field(default_factory=dict)
 
 
-def digest(run: Run) -> RunDigest:
-    """Read a run's journal, whatever can be read of it. Takes a second for some 100,000 events: not for the window."""
+def digest(run: Run, *, give_way: Callable[[], object] = lambda: None) -> RunDigest:
+    """Read a run's journal, whatever can be read of it. Takes a second for some 100,000 events: not for the window.
+
+    Args:
+        give_way: called between bites.
+    """
     reader, curves = EventReader(run.events_path), RunCurves()
     for batch in reader.rest(_BITE_BYTES):
         curves.take(batch)
+        give_way()
     return RunDigest(
         held_out=_held_out(curves),
         smoothed=_smoothed(curves),

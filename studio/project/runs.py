@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,9 +146,13 @@ class Run:
         """Of "model" and "data", as they were when the run was made."""
         return dict(self.record().get("fingerprints") or {})
 
-    def state(self) -> RunState:
-        """What the run is doing or how it ended; running means that a worker holds the lock."""
-        return summarise(self.events_path, is_running=self.is_running())
+    def state(self, give_way: Callable[[], object] = lambda: None) -> RunState:
+        """What the run is doing or how it ended; running means that a worker holds the lock.
+
+        Args:
+            give_way: called between bites.
+        """
+        return summarise(self.events_path, is_running=self.is_running(), give_way=give_way)
 
     def is_running(self) -> bool:
         """Whether a worker holds the run's lock."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,9 +54,13 @@ class RunState:
         return self.status in ("stopped", "paused", "failed", "interrupted")
 
 
-def summarise(path: Path, *, is_running: bool) -> RunState:
-    """The state of the run whose events are at `path`. Reads the file once, decoding only the telling lines."""
-    journal = supersede(_telling(each_line(path)))
+def summarise(path: Path, *, is_running: bool, give_way: Callable[[], object] = lambda: None) -> RunState:
+    """The state of the run whose events are at `path`. Reads the file once, decoding only the telling lines.
+
+    Args:
+        give_way: called between bites.
+    """
+    journal = supersede(_telling(each_line(path, give_way)))
     hellos = [event for event in journal if isinstance(event, events.Hello)]
     evals = [event for event in journal if isinstance(event, events.Eval)]
     steps = [event for event in journal if isinstance(event, events.Step)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -40,3 +41,37 @@ def test_what_is_cancelled_tells_nobody(qtbot: QtBot) -> None:
     task.cancel()
     qtbot.waitUntil(lambda: not tasks.is_busy)
     assert found == []
+
+
+def test_what_calculates_gives_way_to_a_busy_window(qtbot: QtBot) -> None:
+    tasks, counted = Tasks(), [0]
+
+    def work(control: Control) -> None:
+        for _ in range(1_000_000):
+            counted[0] += 1
+            control.give_way()
+
+    task = tasks.run(work)
+    qtbot.waitUntil(lambda: counted[0] > 0)
+    before, until = counted[0], time.monotonic() + 0.2
+    while time.monotonic() < until:
+        time.sleep(0)  # it could have the interpreter whenever it wants
+    during = counted[0] - before
+    qtbot.wait(200)
+    assert counted[0] - before - during > 3 * during
+    task.cancel()
+    qtbot.waitUntil(lambda: not tasks.is_busy)
+
+
+def test_what_gives_way_goes_on_when_the_window_is_busy_for_long(qtbot: QtBot) -> None:
+    tasks, ended = Tasks(), threading.Event()
+
+    def work(control: Control) -> None:
+        control.give_way()
+        ended.set()
+
+    tasks.run(work)
+    qtbot.waitUntil(lambda: tasks.is_busy)
+    QApplication.processEvents()  # it begins
+    assert ended.wait(5)
+    qtbot.waitUntil(lambda: not tasks.is_busy)

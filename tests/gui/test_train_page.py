@@ -78,7 +78,7 @@ def test_a_long_run_says_how_much_of_it_is_read(qtbot: QtBot, window: Window, st
         page.watch.told.connect(lambda done, total, _: told.append((page.reading.amount.text(), done / total)))
         qtbot.waitUntil(lambda: page.states.state() == "full", timeout=WAIT_MS)
     shares = [share for _, share in told]
-    assert len(told) > 3 and told[-1] == ("6,000 steps", 1.0)
+    assert len(told) > 1 and told[-1] == ("6,000 steps", 1.0)
     assert shares == sorted(shares) and shares[0] < 0.5 and page.reading.bar.accessibleName().endswith("100 %")
 
 

@@ -170,5 +170,5 @@ def _read_facts(control: Control, rows: list[RunRow]) -> list[Entry]:
 
 def _digest(control: Control, run: Run) -> tuple[RunDigest, int, float]:
     begun, size = time.monotonic(), file_size(run.events_path)
-    found = digest(run)
+    found = digest(run, give_way=control.give_way)
     return found, size, time.monotonic() - begun

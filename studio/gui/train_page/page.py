@@ -267,6 +267,12 @@ class TrainPage(PageWidget):
         else:
             loss.deleteLater()
             memory.deleteLater()
+        QTimer.singleShot(0, self, self._fill)
+
+    def _fill(self) -> None:
+        """What a first look at a long run costs is done before it is shown, which costs as much."""
+        if self.view is not None and self.watch is not None and self.watch.is_ready:
+            self.view.show_run(self.watch)
         QTimer.singleShot(0, self, self._refresh)
 
     def _refresh(self) -> None:

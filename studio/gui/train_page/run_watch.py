@@ -25,7 +25,8 @@ from studio.sizes import counted
 
 _REPAINT_MS = 100
 _LOOK_MS = 1000
-_BITE_BYTES = 1 << 19
+_BITE_BYTES = 16_000  # a millisecond or two
+_TELL_SECONDS = 0.1
 _BUSY_SAMPLES = 30  # a minute of the machine's state
 _REOPENING_SECONDS = 3.0  # a worker that has said its last word holds the run for an instant longer
 
@@ -239,11 +240,15 @@ class RunWatch(QObject):
 
 def _read_history(control: Control, run: Run) -> _History:
     """All that was written so far. On a thread: a run of 100,000 steps takes a few seconds."""
-    reader, curves, last = EventReader(run.events_path), RunCurves(), None
+    reader, curves, last, told = EventReader(run.events_path), RunCurves(), None, 0.0
     for batch in reader.rest(_BITE_BYTES):
         curves.take(batch)
         last = batch[-1] if batch else last
-        control.progress(reader.offset, file_size(run.events_path), counted(curves.step, "step"))
+        control.give_way()
+        size = file_size(run.events_path)
+        if time.monotonic() - told > _TELL_SECONDS or reader.offset == size:
+            told = time.monotonic()
+            control.progress(reader.offset, size, counted(curves.step, "step"))
     return _History(curves, reader.offset, reader.num_skipped, read_run_facts(run), _look(control, run), last)
 
 
