@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,11 @@ from studio.protocol import events
 
 if TYPE_CHECKING:
     from studio.gui.train_page.live_view import LiveView
-    from studio.gui.train_page.loss_card import LossCard
-    from studio.gui.train_page.memory_card import MemoryCard
 
 _ENDED_BADLY = ("failed", "interrupted")
 _MOST_WAYS = 3
 _NARROW = 940  # below this the answers have no room of their own
+_OVER = object()
 
 
 class TrainPage(PageWidget):
@@ -241,39 +241,43 @@ class TrainPage(PageWidget):
             self._refresh()
 
     def _on_plots(self, _: object) -> None:
-        """Build what draws, a plot at a time, then draw: in one go it would be felt."""
-        from studio.gui.train_page.loss_card import LossCard  # heavy: pyqtgraph, loaded on a thread by now
+        self._go_on(self._built())
+
+    def _go_on(self, pieces: Iterator[None]) -> None:
+        if next(pieces, _OVER) is not _OVER:
+            QTimer.singleShot(0, self, lambda: self._go_on(pieces))
+
+    def _built(self) -> Iterator[None]:
+        """Build what draws, fill it and paint it unseen, a piece at a time: in one go it would be felt."""
+        from studio.gui.train_page.live_view import LiveView  # heavy: pyqtgraph, loaded on a thread by now
+        from studio.gui.train_page.loss_card import LossCard
+        from studio.gui.train_page.memory_card import MemoryCard
 
         loss = LossCard(self.context, self)
         loss.hide()
-        QTimer.singleShot(0, self, lambda: self._build_memory(loss))
-
-    def _build_memory(self, loss: LossCard) -> None:
-        from studio.gui.train_page.memory_card import MemoryCard  # heavy: pyqtgraph
-
+        yield
         memory = MemoryCard(self)
         memory.hide()
-        QTimer.singleShot(0, self, lambda: self._build_view(loss, memory))
-
-    def _build_view(self, loss: LossCard, memory: MemoryCard) -> None:
-        from studio.gui.train_page.live_view import LiveView  # heavy: pyqtgraph
-
-        if self.view is None:  # else two runs were asked for, one shortly after the other
-            self.view = LiveView(loss, memory)
-            loss.show()
-            memory.show()
-            self.view.health.advised.connect(self._on_advised)
-            self._column.insertWidget(1, self.view, 100)
+        yield
+        view = LiveView(loss, memory, self)
+        view.hide()
+        loss.show()
+        memory.show()
+        yield
+        if self.watch is not None and self.watch.is_ready:
+            view.show_run(self.watch)
+            yield
+        view.resize(self.states.size())
+        for part in (view.loss, view.memory, view):
+            part.grab()
+            yield
+        if self.view is None:
+            self.view = view
+            view.health.advised.connect(self._on_advised)
+            self._column.insertWidget(1, view, 100)
         else:
-            loss.deleteLater()
-            memory.deleteLater()
-        QTimer.singleShot(0, self, self._fill)
-
-    def _fill(self) -> None:
-        """What a first look at a long run costs is done before it is shown, which costs as much."""
-        if self.view is not None and self.watch is not None and self.watch.is_ready:
-            self.view.show_run(self.watch)
-        QTimer.singleShot(0, self, self._refresh)
+            view.deleteLater()  # two runs were asked for, one shortly after the other
+        self._refresh()
 
     def _refresh(self) -> None:
         watch = self.watch
