@@ -236,9 +236,12 @@ class RowStore:
         return self._some(range(len(self._starts)))
 
     def _some(self, parts: Sequence[int]) -> str:
-        paths = [str(self.folder / f"part-{self._starts[part]:010}.parquet").replace("'", "''") for part in parts]
+        paths = [str(self._part_path(self._starts[part])).replace("'", "''") for part in parts]
         listed = ", ".join(f"'{path}'" for path in paths)
         return f"read_parquet([{listed}])"
+
+    def _part_path(self, start: int) -> Path:
+        return self.folder / f"part-{start:010}.parquet"
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -253,8 +256,12 @@ class RowStore:
         try:
             with cursor:
                 yield cursor
-        except duckdb.IOException as error:  # the folder was replaced by a new import
-            raise UserError("These rows are not there any more.", "Import the file again.") from error
+        except duckdb.IOException as error:
+            if all(self._part_path(start).is_file() for start in self._starts):
+                sentence = f"The rows cannot be read: {str(error).splitlines()[0]}"
+            else:  # the folder was replaced by a new import
+                sentence = "These rows are not there any more."
+            raise UserError(sentence, "Import the file again.") from error
         finally:
             with self._lock:
                 self._readers -= 1

@@ -46,7 +46,7 @@ class _Mark(KeyboardFocus):
 
     def sizeHint(self) -> QSize:
         words = QFontMetricsF(font("body")).horizontalAdvance(self.text())  # type: ignore[attr-defined]
-        return QSize(round(words) + icon_size() + (10 if words else 2), COMPACT_HEIGHT)
+        return QSize(round(words) + icon_size() + (10 if words else 4), COMPACT_HEIGHT)
 
     minimumSizeHint = sizeHint
 

@@ -51,7 +51,7 @@ class TryIt(Card):
         foot = QHBoxLayout()
         self._show_example()
         self.body.addStretch(1)
-        self.note = Elided("A few minutes · no download · no GPU needed", "small", "text2")
+        self.note = Elided("A few minutes, no download, no GPU", "small", "text2")
         foot.addWidget(self.note, 1)
         foot.addWidget(self.start_button)
         self.body.addLayout(foot)
@@ -73,7 +73,7 @@ class TryIt(Card):
 
     def _on_started(self, run: object) -> None:
         self.start_button.setEnabled(True)
-        self.note.say("A few minutes · no download · no GPU needed")
+        self.note.say("A few minutes, no download, no GPU")
 
     def _on_failed(self, error: Exception) -> None:
         self._on_started(None)

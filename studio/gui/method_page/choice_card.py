@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.gui.controls import Badge, Card, Elided, Radio, Text
 from studio.gui.controls.painting import antialiased, edge_box
-from studio.gui.theme import tokens
+from studio.gui.theme import theme, tokens
 from studio.gui.tokens import RADIUS_CARD
 
-_INDENT = 28
+_GAP = 8
 
 
 class ChoiceCard(Card):
@@ -34,19 +34,18 @@ class ChoiceCard(Card):
         self.key = key
         self.radio = Radio("")
         self.radio.setAccessibleName(title)
-        self.radio.setFixedWidth(20)
+        self.radio.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.name = Elided(title, "item")
         self.name.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.badge = Badge("", "good")
         self.badge.hide()
         self.summary = Text(summary, "small", "text2", wrap=True)
         self.head = QHBoxLayout()
-        self.head.setSpacing(8)
+        self.head.setSpacing(_GAP)
         for widget in (self.radio, self.name, self.badge):
             self.head.addWidget(widget)
         self.head.addStretch(1)
         self.content = QVBoxLayout()
-        self.content.setContentsMargins(_INDENT, 0, 0, 0)
         self.content.setSpacing(6)
         self.content.addWidget(self.summary)
         self.body.setSpacing(2)
@@ -56,6 +55,8 @@ class ChoiceCard(Card):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.radio.setAutoExclusive(False)
         self.radio.clicked.connect(self._on_clicked)
+        self._fit()
+        theme().changed.connect(self._fit)
 
     def set_chosen(self, is_on: bool) -> None:
         """Put it on or off, silently."""
@@ -71,6 +72,10 @@ class ChoiceCard(Card):
         super().paintEvent(event)
         if self.radio.isChecked():
             edge_box(antialiased(self), QRectF(self.rect()), RADIUS_CARD, tokens().accent, 2)
+
+    def _fit(self) -> None:
+        """What is below the title begins where it does."""
+        self.content.setContentsMargins(self.radio.sizeHint().width() + _GAP, 0, 0, 0)
 
     def _on_clicked(self) -> None:
         self.radio.setChecked(True)

@@ -27,7 +27,7 @@ class RungRow(QWidget):
         super().__init__(parent)
         self.rung = rung
         self.check = Check("")
-        self.check.setFixedWidth(20)
+        self.check.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.check.setAccessibleName(f"{rung.title}: {rung.cost}, saves {gigabytes(rung.saves_bytes)}")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 6)

@@ -16,7 +16,7 @@ from studio.gui.controls.bars import track_colour
 from studio.gui.controls.painting import KeyboardFocus, antialiased, edge_box, fill_box
 from studio.gui.forms.editors import Editor, editor_for
 from studio.gui.icons import Icon
-from studio.gui.theme import tokens
+from studio.gui.theme import theme, tokens
 from studio.gui.tokens import COMPACT_HEIGHT
 from studio.spec.fields import FieldFacts, describe
 from studio.spec.sampling import Sampling
@@ -67,10 +67,6 @@ class SettingRow(QWidget):
         super().__init__()
         self.facts = facts
         self.editor: Editor = editor_for(dataclasses.replace(facts, unit=""))  # too narrow; the help names it
-        self.editor.setFixedWidth(_EDITOR_WIDTH)
-        for inner in self.editor.findChildren(QWidget):
-            if inner.parent() is self.editor:
-                inner.setFixedSize(_EDITOR_WIDTH, COMPACT_HEIGHT)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -86,6 +82,15 @@ class SettingRow(QWidget):
         self.help = Text(facts.help, "small", "text3", wrap=True)
         column.addWidget(self.help)
         self.editor.edited.connect(self._on_edited)
+        self._fit()
+        theme().changed.connect(self._fit)
+
+    def _fit(self) -> None:
+        scale = max(1.0, theme().scale)
+        width, height = round(_EDITOR_WIDTH * scale), round(COMPACT_HEIGHT * scale)
+        self.editor.setFixedWidth(width)
+        for inner in self.editor.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly):
+            inner.setFixedSize(width, height)
 
     def set_value(self, value: Any) -> None:
         """Show a value, silently."""

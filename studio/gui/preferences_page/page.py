@@ -48,7 +48,7 @@ class PreferencesPage(PageWidget):
     def __init__(self, context: Context) -> None:
         super().__init__(context, "Preferences")
         self.undo_stack = QUndoStack(self)
-        self.search = Field("Search preferences", icon=Icon.SEARCH)
+        self.search = Field("Search", icon=Icon.SEARCH, name="Search preferences")
         self.search.setClearButtonEnabled(True)
         self.undo = Button("Undo", icon=Icon.UNDO)
         self.models = Button("Models on this computer", icon=Icon.MODEL)
