@@ -184,7 +184,10 @@ class SchemeE(Scheme):
         room = self.scratch.take("room", first)
         self._keep_first(first, room, tile.record)
         self._keep_second(second, room, tile.record, tile.noise(1, len(second)))
-        self.split(master, tile.weights, tile.record, tile.noise(2, len(master)))
+        self._keep_master(tile, master)
+
+    def _keep_master(self, tile: Tile, master: torch.Tensor) -> None:
+        self.split(master, tile.weights, tile.record, None)
 
     def _keep_first(self, first: torch.Tensor, room: torch.Tensor, record: dict[str, torch.Tensor]) -> None:
         size = torch.abs(first, out=room).view(-1, BLOCK)
@@ -197,7 +200,8 @@ class SchemeE(Scheme):
     ) -> None:
         blocks = second.view(-1, BLOCK)
         torch.amax(blocks, 1, out=record["vs"])
-        blocks.mul_((1 / record["vs"].clamp_min(_LEAST))[:, None]).sqrt_().sqrt_().mul_(255)
+        # Fourth roots by way of 1 / sqrt, which takes half of sqrt's time and has 0 come back as 0.
+        blocks.mul_((255**4 / record["vs"].clamp_min(_LEAST))[:, None]).rsqrt_().rsqrt_()
         second.add_(noise, alpha=1 / (1 << 16)).clamp_(1, _MOST)
         record["v"].copy_(room.view(torch.int32).copy_(second))  # by way of 32 bits, which is 3 times as quick
 
@@ -213,6 +217,9 @@ class SchemeF(SchemeE):
     ) -> torch.Tensor:
         bits = _integers(weights, out).bitwise_left_shift_(8)
         return bits.add_(record["r"]).bitwise_left_shift_(8).view(torch.float32)
+
+    def _keep_master(self, tile: Tile, master: torch.Tensor) -> None:
+        self.split(master, tile.weights, tile.record, tile.noise(2, len(master)))
 
     def split(
         self,
