@@ -28,7 +28,7 @@ PROCESS_BYTES = 460_000_000
 """
 _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
-_SHORT_BYTES = 120_000_000
+_SHORT_BYTES = 86_000_000
 """Beside a streamed layer that comes whole, where a processor computes in 16 bits (three sizes of mixtures)."""
 _SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
 
@@ -176,18 +176,16 @@ def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, bat
 
 
 def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> float:
-    """Beside the widest streamed matrix and its gradient: what a processor's 16-bit products lay out anew of both, and
-    what a card has of them in fp32 while the first product of a layer learns (3.2 bytes a number, less 12 MB, in five
-    schemes at two sizes).
+    """Beside the widest streamed matrix: where it has an adapter, what a processor's 16-bit products take of it; where
+    it learns, what a card has of it and its gradient in fp32 while the first product of a layer learns (3.2 bytes a
+    number, less 12 MB, in five schemes at two sizes).
     """
     is_short = batch.compute == 2 and not batch.widened
     if trained.passing:
         return _passing_bytes(trained, batch, device)
-    if not trained.layer_inputs or is_short == device.is_card:
+    if not trained.layer_inputs or is_short == device.is_card or bool(trained.adapter) == device.is_card:
         return 0.0
-    if device.is_card:
-        return 0.0 if trained.adapter else max(0.0, 3.2 * shapes.widest - 12e6)
-    return 4.0 * shapes.widest
+    return max(0.0, 3.2 * shapes.widest - 12e6) if device.is_card else 4.0 * shapes.widest
 
 
 def _passing_bytes(trained: Trained, batch: MicroBatch, device: Device) -> float:

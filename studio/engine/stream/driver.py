@@ -21,7 +21,7 @@ from studio.engine.stream.clipping import Clip, Clipping
 from studio.engine.stream.create import Made
 from studio.engine.stream.learner import Gradient, Group, Learner, Lesson, at_rate
 from studio.engine.stream.residents import End, Smalls
-from studio.engine.stream.schemes import Hyper, Scheme, SchemeI
+from studio.engine.stream.schemes import CACHED, Hyper, Scheme, SchemeI
 from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
@@ -226,8 +226,8 @@ class StreamDriver(Driver):
         self._norms.update({name: self._norm_of(gradient) for name, gradient in gradients.items()})
         if self._clip.waits:
             assert self._spill is not None
+            self.parts.blocks.give_back(unit)  # its memory is as large as what gradients are written from
             self._spill.keep(unit, gradients)
-            self.parts.blocks.give_back(unit)
             return
         keep = self._clip.by_layer and not several and len(self.parts.blocks.units[at]) > 1
         self._gathered[unit] = {name: g.clone() for name, g in gradients.items()} if keep else gradients
@@ -326,11 +326,11 @@ class StreamDriver(Driver):
         """`_norm`, where torch would first make an fp32 copy in fresh memory."""
         if gradient.dtype == torch.float32:
             return _norm(gradient)
-        pieces = gradient.reshape(-1).split(HELD_NUMBERS)
         if self._device.type == "cpu":
-            norms = [_norm(self.parts.scheme.scratch.take("norm", piece).copy_(piece)) for piece in pieces]
+            pieces, scratch = gradient.reshape(-1).split(CACHED), self.parts.scheme.scratch
+            norms = [_norm(scratch.take("norm", piece).copy_(piece)) for piece in pieces]
         else:
-            norms = [_norm(piece) for piece in pieces]
+            norms = [_norm(piece) for piece in gradient.reshape(-1).split(HELD_NUMBERS)]
         return _total(norms) if len(norms) > 1 else norms[0]
 
     def _is_exact(self, loop: Loop) -> bool:
