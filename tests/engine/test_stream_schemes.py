@@ -42,3 +42,27 @@ def test_adalomo_a_few_rows_at_a_time_is_adalomo(piece: int, monkeypatch: pytest
         found = weights.view(torch.bfloat16)[384 * at : 384 * at + 384].view(24, 16)
         torch.testing.assert_close(found.double(), exact, rtol=1e-2, atol=1e-2)  # bf16, three times rounded
         assert not torch.allclose(begin[at].double(), exact, rtol=1e-2, atol=1e-2)
+
+
+def test_small_second_memories_keep_their_size_in_8_bits() -> None:
+    """Of gradients of 1e-15, and of none: dividing by a block's largest number must not run over."""
+    sizes = torch.tensor([0.0, 1e-31, 1e-20, 1e-6])
+    second = sizes.repeat_interleave(schemes.BLOCK) * torch.rand(4 * schemes.BLOCK).add(0.5)
+    second[schemes.BLOCK + 1] = 0
+    expected, count = second.clone(), len(second)
+    record = {
+        "r": torch.zeros(count, dtype=torch.int16),
+        "m": torch.zeros(count, dtype=torch.int8),
+        "v": torch.zeros(count, dtype=torch.uint8),
+        "ms": torch.zeros(4),
+        "vs": torch.zeros(4),
+    }
+    scheme = schemes.SchemeE()
+    weights = torch.zeros(count, dtype=torch.int16)
+    noise = torch.full((count,), 1 << 15, dtype=torch.int32)
+    tile = Tile(weights, record, [], Hyper(1, 1e-4), lambda turn, numbers: noise[:numbers])
+    scheme.keep(tile, torch.zeros(count), torch.zeros(count), second)
+    found = scheme.second(record)
+    assert not found[: schemes.BLOCK].any()
+    assert found[schemes.BLOCK + 1] < 1e-31 / 255**3
+    torch.testing.assert_close(found[expected > 0], expected[expected > 0], rtol=0.02, atol=0)
