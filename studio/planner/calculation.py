@@ -194,8 +194,9 @@ def _passing_bytes(trained: Trained, batch: MicroBatch, device: Device) -> float
     """
     if device.is_card:
         return 0.0
-    wide = 4.0 * trained.passing if batch.compute == 4 else _SHORT_BYTES
-    return batch.compute * trained.spilling + wide
+    if batch.compute == 4:  # weights and what is missing to fp32 go before their gradients' memory is taken
+        return 3.0 * trained.spilling + 4.0 * trained.passing
+    return 2.0 * trained.spilling + _SHORT_BYTES
 
 
 def seconds_of(

@@ -83,6 +83,7 @@ class RunWatch(QObject):
         self._feed: RunFeed | None = None
         self._task: Task | None = None
         self._prediction: Task | None = None
+        self._looks: list[Task] = []
         self._repaint = QTimer(self, singleShot=True, interval=_REPAINT_MS)
         self._looking = QTimer(self, interval=_LOOK_MS)
         self._connect()
@@ -106,7 +107,7 @@ class RunWatch(QObject):
         """Follow no more."""
         self._repaint.stop()
         self._looking.stop()
-        for task in (self._task, self._prediction):
+        for task in (self._task, self._prediction, *self._looks):
             if task is not None:
                 task.cancel()
         self._task = self._prediction = None
@@ -129,7 +130,8 @@ class RunWatch(QObject):
 
     def look(self) -> None:
         """Look into the folder now."""
-        self._context.tasks.run(_look, self.run, on_done=self._on_looked, on_error=self.failed.emit)
+        look = self._context.tasks.run(_look, self.run, on_done=self._on_looked, on_error=self.failed.emit)
+        self._looks = [*(task for task in self._looks if task.is_running), look]
 
     @property
     def status(self) -> Status:
