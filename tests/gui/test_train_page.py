@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
@@ -80,6 +81,18 @@ def test_a_long_run_says_how_much_of_it_is_read(qtbot: QtBot, window: Window, st
     shares = [share for _, share in told]
     assert len(told) > 1 and told[-1] == ("6,000 steps", 1.0)
     assert shares == sorted(shares) and shares[0] < 0.5 and page.reading.bar.accessibleName().endswith("100 %")
+
+
+def test_a_look_into_a_run_that_is_not_shown_any_more_tells_nobody(
+    qtbot: QtBot, window: Window, trained_project: Project
+) -> None:
+    page = shown(qtbot, window, trained_project, "full")
+    watch = page.watch
+    assert watch is not None
+    watch.look()
+    page._let_go()
+    qtbot.waitUntil(lambda: not shiboken6.isValid(watch), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.context.tasks.is_busy, timeout=WAIT_MS)  # what a slot raises fails the test
 
 
 def test_a_finished_run_is_shown_in_full(qtbot: QtBot, window: Window, trained_project: Project) -> None:
