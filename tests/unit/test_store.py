@@ -123,6 +123,17 @@ def test_rows_whose_files_are_gone_say_so(tmp_path: Path) -> None:
         store.row(0)
 
 
+def test_rows_whose_files_are_damaged_say_so_and_are_imported_anew(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [turn("What is 1 and 1?", "2.")])
+    store, _ = imported(path)
+    before = store.row(0)
+    for part in store.folder.glob("part-*.parquet"):
+        part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"cannot be read: .*part-0000000000\.parquet"):
+        store.row(0)
+    assert imported(path)[0].row(0) == before
+
+
 def test_a_search_ignores_case_and_finds_all_words_of_a_row(tmp_path: Path) -> None:
     store, _ = imported(write(tmp_path / "rows.jsonl", ROWS))
     assert store.search("STRASSE").tolist() == [2]

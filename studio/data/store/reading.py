@@ -256,9 +256,10 @@ class RowStore:
         try:
             with cursor:
                 yield cursor
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
             if all(self._part_path(start).is_file() for start in self._starts):
                 sentence = f"The rows cannot be read: {str(error).splitlines()[0]}"
+                (self.folder / "manifest.json").unlink(missing_ok=True)  # not complete: the next import makes it anew
             else:  # the folder was replaced by a new import
                 sentence = "These rows are not there any more."
             raise UserError(sentence, "Import the file again.") from error
