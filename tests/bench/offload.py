@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--graphs", type=float, default=0, help="GB of activations that may stay in memory")
+    parser.add_argument("--inputs", default="auto", choices=["auto", "drive"], help="where layer inputs wait")
+    parser.add_argument("--threads", type=int, default=1, help="of each side's arithmetic")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -59,9 +61,10 @@ def main() -> None:
             direct=speeds.is_direct,
         )
         how = {"steps": options.steps, "length": options.length, "precision": options.precision}
+        how["threads"] = options.threads
         resident = side(folder, options.size, {"key": "full"}, **how) if options.size != "m1b" else None
         for scheme in options.schemes:
-            ours = side(folder, options.size, streamed(scheme, options.graphs), **how)
+            ours = side(folder, options.size, streamed(scheme, options.graphs, options.inputs), **how)
             compare(options.size, scheme, speeds, ours, resident, precision=options.precision)
         if resident is not None:
             accumulate(folder, options.size, options.length)
@@ -121,9 +124,9 @@ def flat(folder: Path, steps: int) -> None:
     tell("O2 flat", once=once["peak"], twice=twice["peak"], ratio=(twice["peak"] - inputs) / once["peak"])
 
 
-def streamed(scheme: str, graph_gb: float = 0) -> dict[str, Any]:
+def streamed(scheme: str, graph_gb: float = 0, inputs: str = "auto") -> dict[str, Any]:
     """With no weights kept in memory, and so much of activations."""
-    return {"key": "ssd_offload", "scheme": scheme, "cache_gb": 0, "graph_gb": graph_gb}
+    return {"key": "ssd_offload", "scheme": scheme, "cache_gb": 0, "graph_gb": graph_gb, "layer_inputs": inputs}
 
 
 def side(
@@ -136,8 +139,9 @@ def side(
     precision: str = "bf16",
     length: int = LENGTH,
     writes: float | None = None,
+    threads: int = 1,
 ) -> dict[str, Any]:
-    """Train in a process of its own, on one thread, and return what it measured.
+    """Train in a process of its own and return what it measured.
 
     Args:
         writes: bytes a second that the drive is held to; None for what it can.
@@ -159,7 +163,7 @@ def side(
     for name in ("side", "warm"):
         (folder / name).mkdir(exist_ok=True)
     command = [sys.executable, "-m", "tests.bench.sides.streamed", json.dumps(wanted)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(done.stderr[-3000:])

@@ -138,6 +138,7 @@ class Blocks:
         self._now: int | None = None  # the unit that stands in the model
         self._numbers = torch.empty(0)  # its own, as they are computed with
         self._scratch = torch.empty(0)  # kept from one to the next: fresh memory costs as much as the copy
+        self._gradients = torch.empty(0)
         self._missing: dict[int, int] = {}
         self._copy: torch.cuda.Event | None = None
         self._gives_tuple = False
@@ -193,6 +194,10 @@ class Blocks:
         for unit in list(self._held):
             self._let_go(unit)
         self._at = None
+
+    def end_descent(self) -> None:
+        """No layer has gradients to come in this step."""
+        self._gradients = torch.empty(0)
 
     def hand_over(self, unit: int) -> Buffer:
         """The buffer of a unit of the bound layer, to be changed and written by the caller."""
@@ -319,21 +324,26 @@ class Blocks:
                     place.module.forward = self._multiply(unit, place, place.module.forward)
 
     def _multiply(self, unit: int, place: Place, plain: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        """What a linear layer does: where its weight lies in memory of ours, that is its gradient's as well."""
+        """What a linear layer does: its gradient lies in memory of ours, where the weight lies if that is ours too."""
 
         def take() -> torch.Tensor:
             self._bring(unit)
             return place.own.data
 
-        def give() -> None:
+        def lay() -> torch.Tensor:
+            if self._numbers.data_ptr() == self._scratch.data_ptr():
+                return place.own.data
+            return self._gradient_memory()[place.tensor.start : place.tensor.end].view(place.tensor.shape)
+
+        def give(gradient: torch.Tensor) -> None:
             self._is_spoilt = True
-            place.own.grad = place.own.data
+            place.own.grad = gradient
             self._came(unit, place.own)
 
         def multiply(given: torch.Tensor) -> torch.Tensor:
-            is_ours = self._numbers.data_ptr() == self._scratch.data_ptr() and place.own.requires_grad
+            is_ours = self._device.type == "cpu" and place.own.requires_grad
             if is_ours and given.requires_grad and torch.is_grad_enabled():
-                out: torch.Tensor = Product.apply(given, take, give)
+                out: torch.Tensor = Product.apply(given, take, lay, give)
                 return out
             return plain(given)
 
@@ -438,6 +448,16 @@ class Blocks:
         for wide, short in zip(there.split(HELD_NUMBERS), weights.split(HELD_NUMBERS), strict=True):
             wide.copy_(short.to(self._device))
         return there
+
+    def _gradient_memory(self) -> torch.Tensor:
+        """For those of one unit in 16 bits, whose weights are still wanted as they are: one after the other lies here.
+
+        Kept, since a process gives large pieces back (see `heap.py`), and fresh ones cost a tenth of a step.
+        """
+        if not len(self._gradients):
+            largest = max(self.store.layout.units[unit].numbers for units in self.units for unit in units)
+            self._gradients = torch.empty(largest, dtype=torch.bfloat16)
+        return self._gradients
 
     def _take_scratch(self, count: int) -> torch.Tensor:
         if len(self._scratch) < count:

@@ -161,6 +161,7 @@ class StreamDriver(Driver):
                 self._learner.prefetch(self.parts.blocks.units[at][-1])
             learned = partial(self._learned, at, several=len(rows) > 1)
             self._vertical.descend(loop, under_way, at, then=then, learned=learned)
+        self.parts.blocks.end_descent()
         if self.parts.trains_ends:
             for call, gradient in zip(under_way.calls, under_way.travelling, strict=True):
                 call.hidden.backward(gradient)

@@ -144,7 +144,8 @@ class Learner:
             part = lesson.gradient(tensor, begin + first, begin + end).to(self._device)
             if lesson.scale == 1.0 and part.dtype == torch.float32:
                 return part
-            return self._scheme.scratch.take("gradient", part).copy_(part).mul_(lesson.scale)
+            copy = self._scheme.scratch.take("gradient", part).copy_(part)
+            return copy if lesson.scale == 1.0 else copy.mul_(lesson.scale)
 
         return compute
 

@@ -80,10 +80,11 @@ class Scratch:
 
     def take(self, name: str, like: torch.Tensor) -> torch.Tensor:
         """As many numbers as `like` has, where it is; what was taken under this name before is overwritten."""
+        count = like.numel()
         held = self._held.get(name)
-        if held is None or len(held) < len(like) or held.device != like.device:
-            held = self._held[name] = torch.empty(len(like), dtype=torch.float32, device=like.device)
-        return held[: len(like)]
+        if held is None or held.numel() < count or held.device != like.device:
+            held = self._held[name] = torch.empty(count, dtype=torch.float32, device=like.device)
+        return held if held.numel() == count else held[:count]
 
 
 class Scheme:
@@ -192,8 +193,9 @@ class SchemeE(Scheme):
     def _keep_first(self, first: torch.Tensor, room: torch.Tensor, record: dict[str, torch.Tensor]) -> None:
         size = torch.abs(first, out=room).view(-1, BLOCK)
         torch.amax(size, 1, out=record["ms"])
-        size.mul_((127**2 / record["ms"].clamp_min(_LEAST))[:, None]).sqrt_()
-        record["m"].copy_(room.add_(0.5).copysign_(first))  # cut off, and so rounded
+        # A root with its sign by way of 1 / sqrt: half of sqrt's time, and no sign to copy.
+        root = first.mul_(room.clamp_min_(_LEAST).rsqrt_()).view(-1, BLOCK)
+        record["m"].copy_(root.mul_((record["ms"].clamp_min(_LEAST).rsqrt_() * 127)[:, None]).round_().view(-1))
 
     def _keep_second(
         self, second: torch.Tensor, room: torch.Tensor, record: dict[str, torch.Tensor], noise: torch.Tensor
@@ -201,7 +203,7 @@ class SchemeE(Scheme):
         blocks = second.view(-1, BLOCK)
         torch.amax(blocks, 1, out=record["vs"])
         # Fourth roots by way of 1 / sqrt: half of sqrt's time, and 0 comes back as 0.
-        blocks.mul_((1 / record["vs"].clamp_min(_LEAST))[:, None]).rsqrt_().rsqrt_().mul_(255)
+        blocks.rsqrt_().rsqrt_().mul_((record["vs"].clamp_min(_LEAST).rsqrt_().sqrt_() * 255)[:, None])
         second.add_(noise, alpha=1 / (1 << 16)).clamp_(1, _MOST)
         record["v"].copy_(room.view(torch.int32).copy_(second))  # by way of 32 bits, which is 3 times as quick
 
