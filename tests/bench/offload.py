@@ -1,7 +1,7 @@
 """Streamed training against its own formulas and against training in memory (rows O2 to O8 of PERFORMANCE.md).
 
 Run: `python -m tests.bench.offload [--size m280] [--schemes CDEFI] [--folder DIR]`. Each row prints one JSON line.
-Folder: on the drive to be measured; the bench measures the drive's bandwidth itself, before and in the same run.
+Folder: on the drive to be measured; the bench measures the drive's bandwidth itself, before each scheme and after it.
 With `--precision fp32` weights are read with what is missing to fp32, twice in a step. A model of a billion numbers is
 not trained in memory beside it. Row O1 (DeepSpeed ZeRO-Infinity) is `python -m tests.bench.infinity`.
 """
@@ -52,29 +52,29 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        speeds = measure_drive(folder)
-        tell(
-            "drive",
-            read=speeds.read,
-            write=speeds.write,
-            both=speeds.both,
-            direct=speeds.is_direct,
-        )
+        tell_drive(measure_drive(folder))
         how = {"steps": options.steps, "length": options.length, "precision": options.precision}
         how["threads"] = options.threads
         resident = side(folder, options.size, {"key": "full"}, **how) if options.size != "m1b" else None
         for scheme in options.schemes:
+            before = measure_drive(folder)
             ours = side(folder, options.size, streamed(scheme, options.graphs, options.inputs), **how)
+            speeds = [before, measure_drive(folder)]
             compare(options.size, scheme, speeds, ours, resident, precision=options.precision)
         if resident is not None:
             accumulate(folder, options.size, options.length)
             flat(folder, options.steps)
 
 
+def tell_drive(speeds: DriveSpeeds) -> None:
+    """What the drive gives."""
+    tell("drive", read=speeds.read, write=speeds.write, both=speeds.both, direct=speeds.is_direct)
+
+
 def compare(
     size: str,
     scheme: str,
-    speeds: DriveSpeeds,
+    speeds: list[DriveSpeeds],
     found: dict[str, Any],
     resident: dict[str, Any] | None,
     *,
@@ -84,7 +84,7 @@ def compare(
     read, written = passed(found)
     numbers, state = found["numbers"], STATE_BYTES[scheme]
     exact = 4.0 if precision == "fp32" and state else 0.0  # what is missing to fp32, up and down
-    floor = speeds.seconds(read, written)
+    floor = statistics.mean(drive.seconds(read, written) for drive in speeds)
     seconds = middle(found)
     tell(
         f"O2-O5 {scheme}",
