@@ -55,6 +55,7 @@ class Trained:
         norms: whether the norms of trained layers are trained as well; that brings their outcome to fp32.
         norms_alone: whether norms are trained in layers whose own weights are not.
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
+        short_bytes: so many instead where a processor has 16-bit products; 0 for as many.
         beside_bytes: of those, what lies in RAM where there is a card.
         moved: numbers of a layer that are there a second time while it computes (MeZO moves them).
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
@@ -72,6 +73,8 @@ class Trained:
         following_bytes: the same when weights follow a step, once gradients are gone.
         passing: numbers of a streamed layer that comes whole and whose gradients come together; `spilling`: of such
             gradients, those on their way to the drive or back.
+        learns_whole: whether all gradients of a streamed layer are there before any of it learns.
+        tile_rows: of an output matrix that streams, the rows that are looked at together; 0 for all.
         read_ahead: of the base's numbers, those that are read before they are computed with: beside a card, in RAM.
         elsewhere: the base's numbers that are not in the device's memory: they stay on the drive, but for those that
             pass through.
@@ -107,6 +110,7 @@ class Trained:
     norms: bool = True
     norms_alone: bool = False
     extra_bytes: int = 0
+    short_bytes: int = 0
     beside_bytes: int = 0
     scratch_bytes: int = 0
     taking_bytes: int = 0
@@ -125,6 +129,8 @@ class Trained:
     elsewhere: int = 0
     passing: int = 0
     spilling: int = 0
+    learns_whole: bool = False
+    tile_rows: int = 0
     read_ahead: int = 0
     recomputes: bool = False
     layer_inputs: str = ""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import NF4_BYTES, MethodParams, Trained
-from studio.methods._streamed import CachedParams, ends_held, inputs_placements, layers_held
+from studio.methods._streamed import CachedParams, ends_held, inputs_placements, layers_held, tile_rows
 from studio.models.arithmetic import Linear, Shapes
 from studio.models.facts import ModelFacts
 
@@ -203,6 +203,7 @@ def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool =
         read_ahead=layers - min(layers, max(shapes.layer_sizes, default=0)),
         recomputes=True,
         layer_inputs=params.inputs_place,
+        tile_rows=tile_rows(shapes),
         cacheable_bytes=int(packed * streamed),
         cache_bytes=params.cache_bytes,
         stored_bytes=int(packed * streamed) + 2 * (shapes.embedding + shapes.head - ends),

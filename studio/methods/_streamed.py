@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 from studio.declare import setting
 from studio.methods import MethodParams
 from studio.models.arithmetic import Shapes
+from studio.models.store_layout import TILE, row_tile
 
 HELD_NUMBERS = 1 << 23
 """An embedding of up to so many numbers stays in memory while layers stream, which saves looking at logits twice."""
@@ -86,6 +87,11 @@ def layers_held(shapes: Shapes) -> int:
 def ends_held(shapes: Shapes) -> int:
     """Numbers of embedding and head where they stay in memory, 0 where they stream in tiles."""
     return shapes.embedding + shapes.head if shapes.embedding <= HELD_NUMBERS else 0
+
+
+def tile_rows(shapes: Shapes) -> int:
+    """Rows of the output matrix that are in memory at once; 0 for all."""
+    return 0 if ends_held(shapes) else row_tile(shapes.hidden, TILE) // shapes.hidden
 
 
 def _bytes(gigabytes: float | None) -> int | None:

@@ -8,7 +8,7 @@ from studio.declare import setting
 from studio.errors import Problem
 from studio.methods import Method, Trained
 from studio.methods._layers import whole_weights_problems
-from studio.methods._streamed import CachedParams, GraphParams, ends_held, inputs_placements
+from studio.methods._streamed import CachedParams, GraphParams, ends_held, inputs_placements, tile_rows
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 from studio.models.store_layout import TILE
@@ -86,6 +86,10 @@ _WAITING = {"previous": 1.0, "exact": 1.0, "layer": 0.25}
 _BEHIND_BYTES = 35_000_000
 """What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""
 
+_SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
+"""The same where a processor has 16-bit products: for each number of the widest matrix, and beside (five schemes, four
+widths)."""
+
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     layer, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
@@ -100,7 +104,9 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     held = layer + ends
     piece = 0 if whole else min(shapes.widest, layer)
     records, waiting = _RECORDS * TILE * (each - 2), 0 if params.clipping == "layer" else 4 * piece
-    extra = min(int(6 * each * layer), int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES)
+    most = int(6 * each * layer)
+    extra = min(most, int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES)
+    short = min(most + 12 * layer, int(records + _SHORT_EACH * piece) + _SHORT_BYTES)
     return Trained(
         weights=held,
         exact=ends,
@@ -115,6 +121,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         elsewhere=max(0, shapes.total - held - whole),
         recomputes=True,
         layer_inputs=params.inputs_place,
+        tile_rows=tile_rows(shapes),
         lingering_bytes=last,
         exact_bytes=_REST_BYTES[params.scheme] * exact // 2,
         spilt_bytes=spilt,
@@ -123,6 +130,8 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         cache_bytes=params.cache_bytes,
         graph_bytes=params.graph_bytes,
         extra_bytes=extra,
+        learns_whole=params.clipping == "layer" and not whole,
+        short_bytes=0 if whole else short,
         beside_bytes=max(0, extra - int(_CARD_BYTES[params.scheme])),
         stored_bytes=int(2 * each * shapes.total) + spilt,
         read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + (each - 2) * learning) + 2 * spilt,

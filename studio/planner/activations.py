@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from studio.methods import Trained
 from studio.models.arithmetic import Linear, Shapes
 
+_TILED_POSITIONS = 2048  # studio/engine/stream/tiled.py: whose logits of a tile are built at once
 _CHUNK_BYTES = 64 << 20  # studio/engine/token_nll.py: fp32 logits of one chunk of positions
 _BEFORE_ATTENTION = ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "q_a_proj", "kv_a_proj_with_mqa")
 _LATENT = ("q_b_proj", "kv_b_proj")
@@ -91,7 +92,7 @@ def kept(shapes: Shapes, trained: Trained, batch: MicroBatch) -> Kept:
         moving=max(_moving(kind, trained, batch) for kind in kinds),
         widening=max(_widening(kind, trained, batch) for kind in kinds),
         returning=max(_returning(kind, trained, batch) for kind in kinds) if trained.backward else 0.0,
-        logits=logits_bytes(shapes, batch),
+        logits=_logits_bytes(shapes, batch, trained.tile_rows),
     )
 
 
@@ -206,9 +207,15 @@ def _adapters(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
     return total
 
 
-def logits_bytes(shapes: Shapes, batch: MicroBatch) -> float:
-    """One chunk's logits and shares in fp32; in 16 bits the product as well; where they are capped, a copy of them."""
+def _logits_bytes(shapes: Shapes, batch: MicroBatch, tile_rows: int) -> float:
+    """One chunk's logits and shares in fp32; in 16 bits the product as well; where they are capped, a copy of them.
+
+    In tiles: those of a tile, and for each position the expected row, its own, and what a tile adds.
+    """
     each = 8.0 + (2.0 if batch.compute == 2 else 0.0) + (4.0 if shapes.softcaps_logits else 0.0)
+    if tile_rows:
+        tiled = min(batch.tokens, _TILED_POSITIONS)
+        return each * tile_rows * tiled + shapes.hidden * (8.0 * batch.tokens + batch.compute * tiled)
     return each * max(1, shapes.vocabulary) * min(batch.tokens, logits_chunk(shapes))
 
 

@@ -30,6 +30,8 @@ _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
 _SHORT_BYTES = 86_000_000
 """Beside a streamed layer that comes whole, where a processor computes in 16 bits (three sizes of mixtures)."""
+_PRODUCTS_BYTES, _PRODUCTS_EACH = 36e6, 36.0
+"""The same beside frozen layers with adapters, at most, and for each number of a layer (five sizes, 0.7M to 44M)."""
 _SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
 
 
@@ -107,6 +109,7 @@ def _trained(spec: RunSpec, shapes: Shapes, device: Device) -> Trained:
             elsewhere=trained.elsewhere + ahead,
             quantised=trained.quantised - packed,
             extra_bytes=trained.extra_bytes - trained.beside_bytes,
+            learns_whole=False,  # what is counted for its gradients there is more than enough
         )
     return replace(trained, layer_inputs="device") if trained.layer_inputs == "ram" else trained
 
@@ -172,20 +175,31 @@ def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, bat
         scratch=_scratch(shapes, trained, optimizer.scratch_bytes, device),
         accumulates=spec.train.accumulation > 1,
         other=_packed_bytes(shapes, trained, device, batch),
+        short_gradients=_short_gradients(trained, batch) if not device.is_card else 0,
     )
 
 
 def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> float:
-    """Beside the widest streamed matrix: where it has an adapter, what a processor's 16-bit products take of it; where
-    it learns, what a card has of it and its gradient in fp32 while the first product of a layer learns (3.2 bytes a
-    number, less 12 MB, in five schemes at two sizes).
+    """Beside streamed matrices: where they have adapters, what a processor's 16-bit products take; where they learn,
+    what a processor takes with them, and what a card has of the widest and its gradient in fp32 while the first product
+    of a layer learns (3.2 bytes a number, less 12 MB, in five schemes at two sizes).
     """
     is_short = batch.compute == 2 and not batch.widened
     if trained.passing:
         return _passing_bytes(trained, batch, device)
+    if is_short and trained.short_bytes and not device.is_card:
+        return float(trained.short_bytes - trained.extra_bytes)
     if not trained.layer_inputs or is_short == device.is_card or bool(trained.adapter) == device.is_card:
         return 0.0
-    return max(0.0, 3.2 * shapes.widest - 12e6) if device.is_card else 4.0 * shapes.widest
+    if device.is_card:
+        return max(0.0, 3.2 * shapes.widest - 12e6)
+    return min(_PRODUCTS_BYTES, _PRODUCTS_EACH * max(shapes.layer_sizes, default=0))
+
+
+def _short_gradients(trained: Trained, batch: MicroBatch) -> int:
+    """Numbers whose gradients have 16 bits: of streamed matrices that learn, where a processor computes so."""
+    is_short = batch.compute == 2 and not batch.widened and bool(trained.layer_inputs) and not trained.adapter
+    return max(0, trained.gradients - trained.exact) if is_short else 0
 
 
 def _passing_bytes(trained: Trained, batch: MicroBatch, device: Device) -> float:

@@ -60,6 +60,7 @@ def steady(
     scratch: float,
     accumulates: bool,
     other: float,
+    short_gradients: int = 0,
 ) -> Steady:
     """Turn numbers into bytes.
 
@@ -68,6 +69,7 @@ def steady(
         scratch: the optimizer's short-lived bytes.
         accumulates: whether several micro-batches make a step.
         other: what the libraries take.
+        short_gradients: numbers whose gradients have 16 bits; summed over micro-batches they have 32.
     """
     here = shapes.total - trained.elsewhere
     exact = here if batch.compute == 4 and not batch.widened else min(here, trained.exact)
@@ -77,6 +79,7 @@ def steady(
     is_cast = batch.compute == 2
     ends = shapes.head or shapes.embedding
     gradients = 4.0 * (max(trained.gradients, trained.gathered) if accumulates else trained.gradients)
+    gradients -= 0.0 if accumulates else 2.0 * short_gradients
     return Steady(
         weights=4.0 * (exact - quantised * (exact == here)) + NF4_BYTES * quantised + 2.0 * rest,
         adapter=4.0 * trained.adapter,
@@ -89,7 +92,7 @@ def steady(
         head_gradient=float(batch.compute * ends) if trained.ends else 0.0,
         waiting=4.0 * ends if trained.ends and not (shapes.head and accumulates) else 0.0,
         embedding_gradient=4.0 * shapes.embedding * _copies(shapes, accumulates=accumulates) if trained.ends else 0.0,
-        lowest=0.0 if accumulates else min(gradients, 4.0 * _lowest(shapes, trained)),
+        lowest=0.0 if accumulates or trained.learns_whole else min(gradients, 4.0 * _lowest(shapes, trained)),
         moved=float(batch.compute * trained.moved),
         unpacked=batch.compute * shapes.widest if quantised else 0.0,
         scratch=scratch + trained.scratch_bytes,

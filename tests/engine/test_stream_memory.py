@@ -29,14 +29,16 @@ def test_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("scheme", "family", "precision", "writes"),
+    ("scheme", "family", "precision", "writes", "length", "clipping"),
     [
-        ("C", "llama", "bf16", None),
-        ("E", "llama", "bf16", None),
-        ("I", "llama", "bf16", None),
-        ("E", "qwen3_moe", "bf16", None),
-        ("E", "qwen3_moe", "bf16", 300e6),
-        ("E", "qwen3_moe", "fp32", 300e6),
+        ("C", "llama", "bf16", None, 64, "previous"),
+        ("E", "llama", "bf16", None, 64, "previous"),
+        ("E", "llama", "bf16", None, 512, "previous"),
+        ("E", "llama", "bf16", None, 64, "layer"),
+        ("I", "llama", "bf16", None, 64, "previous"),
+        ("E", "qwen3_moe", "bf16", None, 64, "previous"),
+        ("E", "qwen3_moe", "bf16", 300e6, 64, "previous"),
+        ("E", "qwen3_moe", "fp32", 300e6, 64, "previous"),
     ],
 )
 def test_memory_is_what_the_forecast_says(
@@ -44,6 +46,8 @@ def test_memory_is_what_the_forecast_says(
     family: str,
     precision: str,
     writes: float | None,
+    length: int,
+    clipping: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -58,10 +62,10 @@ def test_memory_is_what_the_forecast_says(
         make_toy(tmp_path / "wide", family, vocab_size=12000, dtype="bfloat16", **experts, **sizes)
         # oneDNN keeps a kernel for each number of rows that an expert was ever given: the process's, not the run's.
         monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
-    how = {"steps": 3, "length": 64, "precision": precision, "writes": writes}
-    taken = offload.side(tmp_path, "wide", offload.streamed(scheme), **how)["peak"]
-    sets = ("method.key=ssd_offload", f"method.scheme={scheme}", "train.max_length=64", "train.batch_size=1")
-    more = ("train.accumulation=1", f"train.precision={precision}")
+    how = {"steps": 3, "length": length, "precision": precision, "writes": writes}
+    taken = offload.side(tmp_path, "wide", {**offload.streamed(scheme), "clipping": clipping}, **how)["peak"]
+    sets = ("method.key=ssd_offload", f"method.scheme={scheme}", f"train.max_length={length}", "train.batch_size=1")
+    more = ("train.accumulation=1", f"train.precision={precision}", f"method.clipping={clipping}")
     draft, shapes = spec(*sets, *more), read_facts(tmp_path / "wide").shapes
     trained = METHODS.get("ssd_offload").estimate(draft.method, shapes)
     batch = fullest_batch(draft, trained, None, widens=emulates_bf16())

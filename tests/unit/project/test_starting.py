@@ -21,8 +21,8 @@ from tests.helpers.toy_models import make_toy
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A toy model that is large for what it is: 20 million numbers."""
-    model = make_toy(tmp_path / "model", hidden_size=256, intermediate_size=1024, num_hidden_layers=16)
+    """A toy model that is large for what it is: 30 million numbers."""
+    model = make_toy(tmp_path / "model", hidden_size=256, intermediate_size=1024, num_hidden_layers=28)
     rows = write_sums(tmp_path / "rows.jsonl")
     spec = RunSpec.model_validate({"model": {"source": str(model)}, "data": {"path": str(rows)}})
     return Project.create(tmp_path / "project", spec)

@@ -1,0 +1,71 @@
+"""Forecast against taken memory of streamed runs on the processor: `python -m tests.bench.streamed_memory`.
+
+Each cell trains three steps in a process of its own, whose anonymous memory beyond what it held before is measured; no
+weights and activations are kept in spare memory. Prints one JSON line a cell and one of them all. About ten seconds a
+cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from studio.machine.resources import emulates_bf16
+from studio.methods import METHODS
+from studio.models.facts import read_facts
+from studio.planner.calculation import calculated_memory, fullest_batch
+from studio.planner.machine import Device
+from tests.bench import offload
+from tests.unit.planner.samples import spec
+
+SIZES = {
+    # name: layers, hidden, ffn, heads, key-value heads, vocabulary
+    "narrow": (6, 512, 1408, 8, 4, 20000),
+    "middle": (4, 1024, 2816, 16, 8, 12000),
+    "broad": (3, 1024, 8192, 16, 8, 12000),
+    "wide": (4, 2048, 5632, 32, 4, 12000),
+}
+METHOD_SETTINGS: dict[str, dict[str, Any]] = {
+    **{f"ssd_offload {scheme}": offload.streamed(scheme) for scheme in offload.STATE_BYTES},
+    "ssd_offload E by layer": {**offload.streamed("E"), "clipping": "layer"},
+    "lora": {"key": "lora", "placement": "drive", "cache_gb": 0, "graph_gb": 0},
+    "qlora": {"key": "qlora", "placement": "drive", "cache_gb": 0},
+}
+LENGTHS = (64, 512)
+_CPU = Device("cpu", "cpu", 1, 1)
+
+
+def main() -> None:
+    """All cells of one precision."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"])
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    options = parser.parse_args()
+    offload.SIZES.update(SIZES)
+    errors = []
+    with tempfile.TemporaryDirectory() as name:
+        for size, method, length in itertools.product(options.sizes, METHOD_SETTINGS, LENGTHS):
+            said, taken = cell(Path(name), size, METHOD_SETTINGS[method], length, options.precision)
+            errors.append(said / taken - 1)
+            offload.tell(f"{size} {method} {length}", said=said, taken=taken, error=round(errors[-1], 3))
+    sizes = sorted(map(abs, errors))
+    offload.tell("all", cells=len(errors), median=statistics.median(sizes), highest=max(errors), lowest=min(errors))
+
+
+def cell(folder: Path, size: str, method: dict[str, Any], length: int, precision: str) -> tuple[int, int]:
+    """Bytes forecast and taken."""
+    taken = offload.side(folder, size, method, steps=3, length=length, precision=precision)["peak"]
+    rows = (f"train.max_length={length}", "train.batch_size=1", "train.accumulation=1", f"train.precision={precision}")
+    draft = spec(*(f"method.{name}={json.dumps(value).strip(chr(34))}" for name, value in method.items()), *rows)
+    shapes, kind = read_facts(folder / size).shapes, METHODS.get(method["key"])
+    batch = fullest_batch(draft, kind.estimate(draft.method, shapes), None, widens=emulates_bf16() and kind.widens)
+    return sum(calculated_memory(draft, shapes, _CPU, batch)[1].values()), taken
+
+
+if __name__ == "__main__":
+    main()
