@@ -85,7 +85,6 @@ _WAITING = {"previous": 1.0, "exact": 1.0, "layer": 0.25}
 """Layers whose gradients are on their way to the drive or back (measured); before there is a previous one, all wait."""
 _BEHIND_BYTES = 35_000_000
 """What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""
-
 _SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
 """The same where a processor has 16-bit products: for each number of the widest matrix, and beside (five schemes, four
 widths)."""

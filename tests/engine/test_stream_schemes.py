@@ -49,7 +49,29 @@ def test_small_second_memories_keep_their_size_in_8_bits() -> None:
     sizes = torch.tensor([0.0, 1e-31, 1e-20, 1e-6])
     second = sizes.repeat_interleave(schemes.BLOCK) * torch.rand(4 * schemes.BLOCK).add(0.5)
     second[schemes.BLOCK + 1] = 0
-    expected, count = second.clone(), len(second)
+    expected = second.clone()
+    _, found = _kept_in_8_bits(torch.zeros(len(second)), second)
+    assert not found[: schemes.BLOCK].any()
+    assert found[schemes.BLOCK + 1] < 1e-31 / 255**3
+    torch.testing.assert_close(found[expected > 0], expected[expected > 0], rtol=0.02, atol=0)
+
+
+def test_first_memories_keep_sign_and_size_in_8_bits() -> None:
+    """To half a step of their roots; a block of zeros stays one."""
+    sizes = torch.tensor([0.0, 1e-31, 1e-20, 1.0])
+    first = sizes.repeat_interleave(schemes.BLOCK) * torch.randn(4 * schemes.BLOCK)
+    expected, most = first.clone(), first.view(4, -1).abs().amax(1).repeat_interleave(schemes.BLOCK)
+    found, _ = _kept_in_8_bits(first, torch.zeros(len(first)))
+    assert not found[: schemes.BLOCK].any()
+    assert torch.all(found * expected >= 0)
+    roots = (found.abs().sqrt() - expected.abs().sqrt()).abs() * 127 / most.clamp_min(1e-38).sqrt()
+    assert roots.max() < 0.501
+    assert torch.equal(found.view(4, -1).abs().amax(1), most[:: schemes.BLOCK])
+
+
+def _kept_in_8_bits(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both memories of four blocks, written by scheme E and read again."""
+    count = len(first)
     record = {
         "r": torch.zeros(count, dtype=torch.int16),
         "m": torch.zeros(count, dtype=torch.int8),
@@ -57,12 +79,8 @@ def test_small_second_memories_keep_their_size_in_8_bits() -> None:
         "ms": torch.zeros(4),
         "vs": torch.zeros(4),
     }
-    scheme = schemes.SchemeE()
+    scheme, noise = schemes.SchemeE(), torch.full((count,), 1 << 15, dtype=torch.int32)
     weights = torch.zeros(count, dtype=torch.int16)
-    noise = torch.full((count,), 1 << 15, dtype=torch.int32)
     tile = Tile(weights, record, [], Hyper(1, 1e-4), lambda turn, numbers: noise[:numbers])
-    scheme.keep(tile, torch.zeros(count), torch.zeros(count), second)
-    found = scheme.second(record)
-    assert not found[: schemes.BLOCK].any()
-    assert found[schemes.BLOCK + 1] < 1e-31 / 255**3
-    torch.testing.assert_close(found[expected > 0], expected[expected > 0], rtol=0.02, atol=0)
+    scheme.keep(tile, torch.zeros(count), first, second)
+    return scheme.first(record).clone(), scheme.second(record)

@@ -24,6 +24,8 @@ CACHED = 1 << 17
 _HALF = 1 << 15
 _LEAST = 1e-33
 """A block whose largest number is smaller counts as one of zeros."""
+_NOT_ZERO = 1e-37
+"""Has 1 / sqrt in fp32."""
 _MOST = 256 - 2**-16
 """The largest number below 256 in fp32."""
 
@@ -194,7 +196,7 @@ class SchemeE(Scheme):
         size = torch.abs(first, out=room).view(-1, BLOCK)
         torch.amax(size, 1, out=record["ms"])
         # A root with its sign by way of 1 / sqrt: half of sqrt's time, and no sign to copy.
-        root = first.mul_(room.clamp_min_(_LEAST).rsqrt_()).view(-1, BLOCK)
+        root = first.mul_(room.clamp_min_(_NOT_ZERO).rsqrt_()).view(-1, BLOCK)
         record["m"].copy_(root.mul_((record["ms"].clamp_min(_LEAST).rsqrt_() * 127)[:, None]).round_().view(-1))
 
     def _keep_second(
