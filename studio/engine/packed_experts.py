@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from bitsandbytes.functional import quantize_4bit
 from bitsandbytes.nn import Linear4bit, Params4bit
 from torch import nn
 from transformers import BitsAndBytesConfig
@@ -14,7 +13,7 @@ from transformers.quantizers.auto import register_quantizer
 from transformers.quantizers.quantizer_bnb_4bit import Bnb4BitHfQuantizer
 
 from studio.engine.experts import is_stack, stand_in
-from studio.engine.stream.four_bits import BLOCK
+from studio.engine.stream.four_bits import BLOCK, quantised
 
 _KIND = "bitsandbytes_4bit_with_experts"
 
@@ -30,7 +29,7 @@ def nf4(dtype: torch.dtype) -> BitsAndBytesConfig:
 
 def _packed(stack: torch.Tensor) -> Params4bit:
     """A stack of any float dtype as one parameter of bitsandbytes'."""
-    packed, state = quantize_4bit(stack.contiguous(), blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
+    packed, state = quantised(stack)
     return Params4bit(packed, quant_state=state, blocksize=BLOCK, quant_type="nf4", bnb_quantized=True)
 
 

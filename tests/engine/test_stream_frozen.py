@@ -149,7 +149,7 @@ def test_held_out_rows_are_measured_in_one_reading(
 def test_a_piece_of_four_bits_is_what_the_library_makes() -> None:
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
-    for shape in ((64, 48), (7, 64), (256, 520)):
+    for shape in ((64, 48), (7, 64), (256, 520), (1100, 2001)):  # the last in two parts
         matrix = torch.randn(shape)
         packed, state = quantize_4bit(matrix, quant_type="nf4", compress_statistics=True)
         layer = empty_layer(torch.nn.Linear(shape[1], shape[0], bias=False), torch.float32, torch.device("cpu"))

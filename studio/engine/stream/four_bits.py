@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from bitsandbytes.functional import QuantState, quantize_4bit
+from bitsandbytes.functional import QuantState, quantize_4bit, quantize_blockwise
 from bitsandbytes.nn import Linear4bit, Params4bit
 from torch import nn
 
 BLOCK, NESTED = 64, 256
 """Numbers that share a scale, and scales that share a scale of theirs."""
+_AT_ONCE = 1 << 21
+"""Numbers that a processor packs together: the library takes some 16 bytes of memory for each."""
 _HEAD_NUMBERS = 16
 """fp32 numbers before the nested scales: the offset of all scales, and room that keeps what follows in place."""
 
@@ -44,9 +46,23 @@ class Places:
         return -(-(self.packed_end + self.scales) // 2) * 2
 
 
+def quantised(matrix: torch.Tensor) -> tuple[torch.Tensor, QuantState]:
+    """A tensor of any float dtype as the library packs it with double quantisation, on a processor piece by piece."""
+    if matrix.device.type != "cpu" or matrix.numel() <= _AT_ONCE:
+        return quantize_4bit(matrix.contiguous(), blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
+    parts = [
+        quantize_4bit(part, blocksize=BLOCK, quant_type="nf4") for part in matrix.contiguous().view(-1).split(_AT_ONCE)
+    ]
+    packed, state = torch.cat([packed for packed, _ in parts]), parts[0][1]
+    scales = torch.cat([part.absmax for _, part in parts])
+    state.shape, state.offset, state.nested = matrix.shape, scales.mean(), True
+    state.absmax, state.state2 = quantize_blockwise(scales - state.offset, blocksize=NESTED)
+    return packed, state
+
+
 def pack(matrix: torch.Tensor) -> torch.Tensor:
     """A matrix of any float dtype as its piece, uint8."""
-    packed, state = quantize_4bit(matrix.contiguous(), blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
+    packed, state = quantised(matrix)
     places = Places(matrix.numel())
     piece = torch.zeros(places.size, dtype=torch.uint8)
     head = piece[: places.packed_start].view(torch.float32)
