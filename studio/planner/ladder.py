@@ -112,11 +112,19 @@ def _rungs(spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths 
     yield from _optimizers(spec)
     yield from _lighter_method(spec)
     yield from _shorter_rows(spec, rows)
+    yield from _fewer_adapters(spec, facts)
     rank = getattr(spec.method, "rank", 0)
     if rank >= 16:
         cost = "The adapter can learn less; small tasks do not notice."
         yield Rung(f"Rank {rank // 2} instead of {rank}", cost, 0, (f"method.rank={rank // 2}",))
     yield from _other_method(spec, facts, machine, rows)
+
+
+def _fewer_adapters(spec: RunSpec, facts: ModelFacts) -> Iterator[Rung]:
+    trained = METHODS.get(spec.method.key).estimate(spec.method, facts.shapes)
+    if trained.adapts_experts and trained.adapted:
+        cost = "Experts stay as they are; attention and what every token passes through learns."
+        yield Rung("No adapters on experts", cost, 0, (f"method.targets=[{','.join(sorted(trained.adapted))}]",))
 
 
 def _smaller_batches(spec: RunSpec) -> Iterator[Rung]:

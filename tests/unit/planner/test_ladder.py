@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from studio.models.facts import read_facts
 from studio.planner.forecast import forecast
 from studio.planner.ladder import ladder, largest_part
 from studio.planner.lengths import RowLengths
 from studio.spec.values import set_values
+from tests.helpers.toy_models import make_toy
 from tests.unit.planner.samples import LLAMA_8B, facts, machine, spec
 
 KNOWN = facts(LLAMA_8B)
@@ -68,3 +72,14 @@ def test_shorter_rows_say_whom_they_cut() -> None:
 
 def test_parts_of_a_batch() -> None:
     assert [largest_part(size) for size in (2, 3, 4, 6, 7, 12)] == [1, 1, 2, 3, 1, 6]
+
+
+def test_experts_may_go_without_adapters(tmp_path: Path) -> None:
+    known, card = read_facts(make_toy(tmp_path, "qwen3_moe", hidden_size=256, num_experts=64)), machine(24 * 10**9)
+    draft, title = spec("method.key=lora", "method.placement=memory"), "No adapters on experts"
+    (rung,) = (rung for rung in ladder(draft, known, card) if rung.title == title)
+    assert rung.settings == ("method.targets=[k_proj,o_proj,q_proj,v_proj]",)
+    beside = set_values(draft, rung.settings)
+    saved = forecast(draft, known, card).peak_bytes - forecast(beside, known, card).peak_bytes
+    assert saved == rung.saves_bytes
+    assert all(rung.title != title for rung in ladder(beside, known, card))
