@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -143,5 +145,6 @@ def _print_rungs(console: Console, plan: Plan) -> None:
     console.print("\nTo make it fit, the least harm first:")
     for rung in plan.rungs:
         console.print(f"  - {human_bytes(rung.saves_bytes):>9}  {rung.title}. {rung.cost}")
-    sets = " ".join(f"--set {setting}" for rung in plan.rungs for setting in rung.settings)
+    quoted = str if os.name == "nt" else shlex.quote  # brackets mean files to some shells
+    sets = " ".join(f"--set {quoted(setting)}" for rung in plan.rungs for setting in rung.settings)
     console.print(f"  All of it: {sets}")
