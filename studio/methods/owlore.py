@@ -72,6 +72,7 @@ def _estimate(params: OwloreParams, shapes: Shapes) -> Trained:
         state=moving,
         in_short=False,
         layers=active.layers,
+        norms=active.norms,
     )
 
 
