@@ -57,9 +57,11 @@ def main() -> None:
     offload.tell("all", cells=len(errors), median=statistics.median(sizes), highest=max(errors), lowest=min(errors))
 
 
-def cell(folder: Path, size: str, method: dict[str, Any], length: int, precision: str) -> tuple[int, int]:
-    """Bytes forecast and taken."""
-    taken = offload.side(folder, size, method, steps=3, length=length, precision=precision)["peak"]
+def cell(
+    folder: Path, size: str, method: dict[str, Any], length: int, precision: str, writes: float | None = None
+) -> tuple[int, int]:
+    """Bytes forecast and taken. `writes`: see `offload.side`."""
+    taken = offload.side(folder, size, method, steps=3, length=length, precision=precision, writes=writes)["peak"]
     rows = (f"train.max_length={length}", "train.batch_size=1", "train.accumulation=1", f"train.precision={precision}")
     draft = spec(*(f"method.{name}={json.dumps(value).strip(chr(34))}" for name, value in method.items()), *rows)
     shapes, kind = read_facts(folder / size).shapes, METHODS.get(method["key"])

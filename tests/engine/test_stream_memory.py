@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.machine.resources import emulates_bf16
-from studio.methods import METHODS
-from studio.models.facts import read_facts
-from studio.planner.calculation import calculated_memory, fullest_batch
-from studio.planner.machine import Device
-from tests.bench import offload
+from tests.bench import offload, streamed_memory
 from tests.helpers.toy_models import make_toy
-from tests.unit.planner.samples import spec
 
 pytestmark = pytest.mark.slow
 
@@ -62,14 +56,8 @@ def test_memory_is_what_the_forecast_says(
         make_toy(tmp_path / "wide", family, vocab_size=12000, dtype="bfloat16", **experts, **sizes)
         # oneDNN keeps a kernel for each number of rows that an expert was ever given: the process's, not the run's.
         monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
-    how = {"steps": 3, "length": length, "precision": precision, "writes": writes}
-    taken = offload.side(tmp_path, "wide", {**offload.streamed(scheme), "clipping": clipping}, **how)["peak"]
-    sets = ("method.key=ssd_offload", f"method.scheme={scheme}", f"train.max_length={length}", "train.batch_size=1")
-    more = ("train.accumulation=1", f"train.precision={precision}", f"method.clipping={clipping}")
-    draft, shapes = spec(*sets, *more), read_facts(tmp_path / "wide").shapes
-    trained = METHODS.get("ssd_offload").estimate(draft.method, shapes)
-    batch = fullest_batch(draft, trained, None, widens=emulates_bf16())
-    said = sum(calculated_memory(draft, shapes, Device("cpu", "cpu", 1, 1), batch)[1].values())
+    method = {**offload.streamed(scheme), "clipping": clipping}
+    said, taken = streamed_memory.cell(tmp_path, "wide", method, length, precision, writes)
     assert 0.95 * taken <= said <= 1.2 * taken
 
 
