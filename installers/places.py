@@ -59,6 +59,11 @@ class Places:
         return self.root / "pyproject.toml"
 
     @property
+    def compiled_source(self) -> Path:
+        """What is compiled when Tunesmith itself is installed, where there is a compiler."""
+        return self.root / "studio" / "engine" / "stream" / "fused_update.c"
+
+    @property
     def wheels(self) -> Path:
         """Built llama-cpp-python wheels, outside the checkout: a second checkout or set-up reuses them."""
         return self.cache / "wheels"

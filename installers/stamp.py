@@ -37,11 +37,12 @@ class Stamp:
 
 
 def key_of(places: Places, choice: TorchChoice, build_key: str) -> str:
-    """Changes when the pins, the dependencies, Python, the hardware, the installer or the checkout's place change."""
+    """Changes when pins, dependencies, what is compiled, Python, hardware, installer or the checkout's place change."""
     digest = hashlib.sha256()
     for part in (
         places.constraints.read_bytes(),
         places.pyproject.read_bytes(),
+        places.compiled_source.read_bytes(),
         sys.version.encode(),
         repr((choice.backend, choice.tags, build_key, INSTALLER_VERSION)).encode(),
         str(places.root).encode("utf-8", "surrogatepass"),

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from studio import paths
 from studio.machine import llama_health
+from studio.machine.compiled import compiled_path, load_compiled
 
 _CHILD_SECONDS = 240.0
 REPAIR = "Run: python3 installers/bootstrap.py --no-start"
@@ -54,6 +55,7 @@ def examine(*, is_quick: bool = False) -> list[Part]:
         _installed_libraries if is_quick else _libraries,
         lambda: [llama_part(is_quick=is_quick)],
         lambda: [converter_part()] if is_quick else _child("converter", ["converter"], ()),
+        lambda: [compiled_part()],
         lambda: _child("window", ["window"], ("pyside6-essentials", "shiboken6")),
         lambda: [display_part(), folders_part(), disk_part(), memory_part()],
     ]
@@ -112,6 +114,20 @@ def converter_part() -> Part:
     if lost:
         return Part("converter", False, f"{len(lost)} of its files are gone or cut short, such as {lost[0]}", REPAIR)
     return Part("converter", True, f"llama.cpp's, of llama-cpp-python {record['llama_cpp_python']}")
+
+
+def compiled_part() -> Part:
+    """The compiled step of streamed training; without it torch does the same in more time."""
+    path = compiled_path()
+    if path is None:
+        again = "-m pip install --no-deps --no-build-isolation -e"
+        fix = f"With a C compiler installed, run: {sys.executable} {again} {Path(paths.__file__).parent.parent}"
+        return Part("compiled steps", None, "not compiled: streamed training on the processor is slower", fix)
+    try:
+        load_compiled(path)
+    except OSError as error:
+        return Part("compiled steps", False, str(error), REPAIR, ("tunesmith",))
+    return Part("compiled steps", True, "streamed training updates weights in one pass")
 
 
 def _size(path: Path) -> int:

@@ -32,11 +32,11 @@ def test_adalomo_a_few_rows_at_a_time_is_adalomo(piece: int, monkeypatch: pytest
     for step, gradient in enumerate(gradients, start=1):
         flat = [part.flatten() for part in gradient]
         segments = [
-            Segment(384 * at, 384 * at + 384, 0.1, lambda a, b, own=own: own[a:b].clone(), (24, 16), str(at))
+            Segment(384 * at, 384 * at + 384, 0.1, lambda a, b, own=own: own[a:b].clone(), 1.0, (24, 16), str(at))
             for at, own in enumerate(flat)
         ]
         noise = torch.full((768,), 1 << 15, dtype=torch.int32)  # halves up: no chance
-        scheme.learn(Tile(weights, {}, segments, Hyper(step, 0.05), lambda turn, count, all=noise: all[:count]))
+        scheme.learn(Tile(weights, {}, segments, Hyper(step, 0.05), 0, lambda turn, count, all=noise: all[:count]))
     for at in range(2):
         exact = _adalomo(begin[at].double(), [each[at].double() for each in gradients], rate=0.05, decay=0.1)
         found = weights.view(torch.bfloat16)[384 * at : 384 * at + 384].view(24, 16)
@@ -81,6 +81,6 @@ def _kept_in_8_bits(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Te
     }
     scheme, noise = schemes.SchemeE(), torch.full((count,), 1 << 15, dtype=torch.int32)
     weights = torch.zeros(count, dtype=torch.int16)
-    tile = Tile(weights, record, [], Hyper(1, 1e-4), lambda turn, numbers: noise[:numbers])
+    tile = Tile(weights, record, [], Hyper(1, 1e-4), 0, lambda turn, numbers: noise[:numbers])
     scheme.keep(tile, torch.zeros(count), first, second)
     return scheme.first(record).clone(), scheme.second(record)

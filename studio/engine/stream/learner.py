@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from math import prod
 
 import torch
@@ -63,9 +64,7 @@ class Learner:
     """
 
     def __init__(self, store: Store, scheme: Scheme, *, device: torch.device, seed: int) -> None:
-        self._store, self._scheme, self._device = store, scheme, device
-        draw = torch.Generator().manual_seed(seed)
-        self._noise = torch.randint(0, 1 << 16, (_NOISE,), dtype=torch.int32, generator=draw).to(device)
+        self._store, self._scheme, self._device, self._seed = store, scheme, device, seed
         self._ahead: dict[tuple[int, int], Reading] = {}
 
     def prefetch(self, at: int, *, number: int = _AHEAD) -> None:
@@ -97,19 +96,16 @@ class Learner:
         self._store.write_span(lesson.at, first, lesson.weights)
 
     def _learn_tile(self, lesson: Lesson, bits: torch.Tensor, first: int, end: int, record: Buffer | None) -> None:
-        """On the device as a whole; on the processor in pieces that stay in its cache."""
+        """On the device as a whole; torch on the processor in pieces that stay in its cache."""
         begun = time.perf_counter()
         parts = self._store.record(record, end - first) if record is not None else {}
         here = bits.to(self._device, non_blocking=True)
         there = {name: part.to(self._device, non_blocking=True) for name, part in parts.items()}
-        piece = CACHED if self._device.type == "cpu" and parts else end - first
-        for start in range(0, end - first, piece):
-            stop = min(end - first, start + piece)
-            own = {
-                part.name: there[part.name][start // part.every : stop // part.every]
-                for part in self._store.layout.parts
-            }
-            self._step(lesson, first + start, here[start:stop], own)
+        for start, stop in _pieces(end - first, self._scheme.piece(self._device)):
+            self._step(lesson, first + start, here[start:stop], self._part_of(there, start, stop))
+        if lesson.keep:
+            for start, stop in _pieces(end - first, CACHED):
+                lesson.keep(first + start, self._scheme.master(here[start:stop], self._part_of(there, start, stop)))
         if here is not bits:
             bits.copy_(here)
             for name, part in parts.items():
@@ -120,9 +116,13 @@ class Learner:
         segments = list(self._segments(lesson, first, first + len(weights)))
         hyper = lesson.groups[self._store.layout.units[lesson.at].tensors[0].name].hyper
         salt = hyper.step * 7919 + lesson.at * 31 + first
-        self._scheme.learn(Tile(weights, record, segments, hyper, lambda turn, count: self._draw(salt + turn, count)))
-        if lesson.keep:
-            lesson.keep(first, self._scheme.master(weights, record))
+        draw = partial(self._draw, salt)
+        self._scheme.learn(Tile(weights, record, segments, hyper, self._seed + salt * _PRIME, draw))
+
+    def _part_of(self, record: dict[str, torch.Tensor], start: int, stop: int) -> dict[str, torch.Tensor]:
+        """Of a tile's record, what belongs to these weights."""
+        parts = self._store.layout.parts
+        return {part.name: record[part.name][start // part.every : stop // part.every] for part in parts}
 
     def _segments(self, lesson: Lesson, first: int, end: int) -> Iterator[Segment]:
         for tensor in self._store.layout.units[lesson.at].tensors:
@@ -132,20 +132,17 @@ class Learner:
                     first=start - first,
                     end=stop - first,
                     decay=lesson.groups[tensor.name].decay,
-                    gradient=self._scaled(lesson, tensor, start - tensor.start),
+                    gradient=self._gradient(lesson, tensor, start - tensor.start),
+                    scale=lesson.scale,
                     shape=((stop - start) // prod(tensor.shape[1:]), *tensor.shape[1:]),
                     name=tensor.name if not lesson.is_tiled else f"{tensor.name} {start}",
                 )
 
-    def _scaled(self, lesson: Lesson, tensor: StoredTensor, begin: int) -> Callable[[int, int], torch.Tensor]:
-        """In fp32, a copy where it is changed. Counted from `begin` of the matrix."""
+    def _gradient(self, lesson: Lesson, tensor: StoredTensor, begin: int) -> Callable[[int, int], torch.Tensor]:
+        """Counted from `begin` of the matrix."""
 
         def compute(first: int, end: int) -> torch.Tensor:
-            part = lesson.gradient(tensor, begin + first, begin + end).to(self._device)
-            if lesson.scale == 1.0 and part.dtype == torch.float32:
-                return part
-            copy = self._scheme.scratch.take("gradient", part).copy_(part)
-            return copy if lesson.scale == 1.0 else copy.mul_(lesson.scale)
+            return lesson.gradient(tensor, begin + first, begin + end).to(self._device)
 
         return compute
 
@@ -162,14 +159,24 @@ class Learner:
     def _tiles(self, at: int) -> list[tuple[int, int]]:
         return self._store.layout.tiles(self._store.layout.units[at])
 
-    def _draw(self, salt: int, count: int) -> torch.Tensor:
-        """So much noise, from another place for each salt; repeated where it is not enough."""
-        start = salt * _PRIME % _NOISE
+    @cached_property
+    def _noise(self) -> torch.Tensor:
+        draw = torch.Generator().manual_seed(self._seed)
+        return torch.randint(0, 1 << 16, (_NOISE,), dtype=torch.int32, generator=draw).to(self._device)
+
+    def _draw(self, salt: int, turn: int, count: int) -> torch.Tensor:
+        """So much noise, from another place for each salt and turn; repeated where it is not enough."""
+        start = (salt + turn) * _PRIME % _NOISE
         pieces, left = [self._noise[start : start + count]], count - min(count, _NOISE - start)
         while left > 0:
             pieces.append(self._noise[: min(left, _NOISE)])
             left -= min(left, _NOISE)
         return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _pieces(numbers: int, piece: int | None) -> Iterator[tuple[int, int]]:
+    for start in range(0, numbers, piece or numbers):
+        yield start, min(numbers, start + (piece or numbers))
 
 
 def at_rate(group: Group, step: int, rate: float) -> Group:

@@ -9,12 +9,13 @@ a step (second memory, short masters) is rounded at random, or it would never ch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from math import prod
 
 import torch
 
+from studio.engine.stream import fused_update
 from studio.models.store_layout import TILE, Part
 
 BLOCK = 256
@@ -35,13 +36,14 @@ class Segment:
     """A run of numbers of one tensor inside a tile, `first` to `end` counted from the tile's beginning.
 
     Attributes:
-        gradient: (first, end) of the run -> that part in fp32, to be used up before the next is asked for.
+        gradient: (first, end) of the run -> that part, flat, in any dtype; `scale` multiplies it.
     """
 
     first: int
     end: int
     decay: float
     gradient: Callable[[int, int], torch.Tensor]
+    scale: float
     shape: tuple[int, ...]
     name: str
 
@@ -64,6 +66,7 @@ class Tile:
     Attributes:
         weights: (numbers,) int16, the bf16 weights' bits; changed in place.
         record: the parts of the tile's record by name; changed in place.
+        seed: of rounding at random.
         noise: (turn, count) -> (count,) int32 in [0, 65536), for rounding at random; each turn's is another.
     """
 
@@ -71,6 +74,7 @@ class Tile:
     record: dict[str, torch.Tensor]
     segments: list[Segment]
     hyper: Hyper
+    seed: int
     noise: Callable[[int, int], torch.Tensor] = field(repr=False)
 
 
@@ -99,15 +103,27 @@ class Scheme:
     def __init__(self) -> None:
         self.scratch = Scratch()
 
+    def piece(self, device: torch.device) -> int | None:
+        """Numbers to learn at once, None for all that are there."""
+        return CACHED if device.type == "cpu" else None
+
     def learn(self, tile: Tile) -> None:
         """One AdamW step on a tile."""
         master = self.master(tile.weights, tile.record, self.scratch.take("master", tile.weights))
         first, second = self.first(tile.record), self.second(tile.record)
         for segment in tile.segments:
             part = slice(segment.first, segment.end)
-            gradient = segment.gradient(0, segment.end - segment.first)
+            gradient = self.gradient(segment, 0, segment.end - segment.first)
             adamw(master[part], gradient, first[part], second[part], segment.decay, tile.hyper)
         self.keep(tile, master, first, second)
+
+    def gradient(self, segment: Segment, first: int, end: int) -> torch.Tensor:
+        """That part in fp32, a copy where it is changed; to be used up before the next is asked for."""
+        part = segment.gradient(first, end)
+        if segment.scale == 1.0 and part.dtype == torch.float32:
+            return part
+        copy = self.scratch.take("gradient", part).copy_(part)
+        return copy if segment.scale == 1.0 else copy.mul_(segment.scale)
 
     def master(
         self, weights: torch.Tensor, record: dict[str, torch.Tensor], out: torch.Tensor | None = None
@@ -173,6 +189,24 @@ class SchemeE(Scheme):
         Part("ms", "float32", 4, BLOCK),
         Part("vs", "float32", 4, BLOCK),
     )
+
+    def piece(self, device: torch.device) -> int | None:
+        return None if _is_fused(device) else super().piece(device)
+
+    def learn(self, tile: Tile) -> None:
+        if not _is_fused(tile.weights.device):
+            super().learn(tile)
+            return
+        for segment in tile.segments:
+            fused_update.learn(
+                tile.weights[segment.first : segment.end],
+                {part.name: tile.record[part.name][segment.first // part.every :] for part in self.parts},
+                segment.gradient(0, segment.end - segment.first),
+                scale=segment.scale,
+                decay=segment.decay,
+                **asdict(tile.hyper),
+                seed=tile.seed + segment.first,
+            )
 
     def first(self, record: dict[str, torch.Tensor]) -> torch.Tensor:
         root = self.scratch.take("first", record["m"]).copy_(record["m"]).view(-1, BLOCK)
@@ -253,6 +287,9 @@ class SchemeI(Scheme):
         super().__init__()
         self.sums: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
+    def piece(self, device: torch.device) -> int | None:
+        return None
+
     def master(
         self, weights: torch.Tensor, record: dict[str, torch.Tensor], out: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -295,7 +332,7 @@ class SchemeI(Scheme):
         """(rows,) and (columns,): mean squares of the gradients so far; rows are divided by their mean."""
         means, sums = [], []
         for span in spans:
-            square = segment.gradient(*span).view(-1, width).square()
+            square = self.gradient(segment, *span).view(-1, width).square()
             means.append(square.mean(1))
             sums.append(square.sum(0))
         rows, columns = torch.cat(means), torch.stack(sums).sum(0).div_(segment.shape[0])
@@ -311,10 +348,14 @@ class SchemeI(Scheme):
         self, segment: Segment, span: tuple[int, int], rows: torch.Tensor, columns: torch.Tensor
     ) -> torch.Tensor:
         """(some rows, columns) before its strength is limited; overwritten by the next."""
-        gradient = segment.gradient(*span).view(-1, len(columns))
+        gradient = self.gradient(segment, *span).view(-1, len(columns))
         own = rows[span[0] // len(columns) : span[1] // len(columns)]
         size = self.scratch.take("direction", gradient.view(-1)).view(gradient.shape)
         return torch.mul(own[:, None], columns, out=size).add_(1e-30).rsqrt_().mul_(gradient)
+
+
+def _is_fused(device: torch.device) -> bool:
+    return device.type == "cpu" and fused_update.library() is not None
 
 
 def _matrices(segment: Segment) -> Iterator[Segment]:
@@ -330,7 +371,7 @@ def _matrices(segment: Segment) -> Iterator[Segment]:
             return segment.gradient(first + start, first + end)
 
         start, name = segment.first + first, f"{segment.name} {number}"
-        yield Segment(start, start + size, segment.decay, gradient, segment.shape[1:], name)
+        yield replace(segment, first=start, end=start + size, gradient=gradient, shape=segment.shape[1:], name=name)
 
 
 def widened(bits: torch.Tensor, out: torch.Tensor | None = None, rest: torch.Tensor | None = None) -> torch.Tensor:

@@ -58,7 +58,10 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     project = '[project]\ndependencies = ["duckdb", "torch", "llama-cpp-python"]\n'
     project += '[project.optional-dependencies]\ndev = ["pytest"]\n'
     (root / "pyproject.toml").write_text(project, encoding="utf-8")
-    return Places(root=root, cache=tmp_path / "user home" / "cache")
+    places = Places(root=root, cache=tmp_path / "user home" / "cache")
+    places.compiled_source.parent.mkdir(parents=True)
+    places.compiled_source.write_text("int tunesmith_version(void) { return 1; }\n", encoding="utf-8")
+    return places
 
 
 @pytest.fixture

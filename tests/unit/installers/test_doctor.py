@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.machine import doctor, llama_health
+from installers.compiler import compiler_problem
+from studio.machine import compiled, doctor, llama_health
 from studio.machine.gpu_match import judge_gpu
 from studio.machine.llama_health import LlamaHealth
 
@@ -184,3 +185,28 @@ def test_nothing_heavy_is_loaded_by_the_doctor_itself() -> None:
 
 def test_health_is_a_plain_value() -> None:
     assert LlamaHealth(True, False, "x") == LlamaHealth(True, False, "x")
+
+
+def test_what_setup_compiled_is_there() -> None:
+    if compiler_problem():
+        pytest.skip("no C compiler")
+    part = doctor.compiled_part()
+    assert part.works is True and not part.fix
+
+
+def test_what_setup_compiled_is_missing_damaged_or_of_another_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "compiled_path", lambda: None)
+    part = doctor.compiled_part()
+    assert part.works is None and "C compiler" in part.fix
+    damaged = tmp_path / "damaged.so"
+    damaged.write_bytes(b"not a library")
+    monkeypatch.setattr(doctor, "compiled_path", lambda: damaged)
+    part = doctor.compiled_part()
+    assert part.works is False and part.packages == ("tunesmith",)
+    monkeypatch.undo()
+    if compiled.compiled_path():
+        monkeypatch.setattr(compiled, "VERSION", 0)
+        part = doctor.compiled_part()
+        assert part.works is False and "another version" in part.detail

@@ -60,7 +60,7 @@ def test_the_second_time_it_only_looks(places: Places) -> None:
     assert "[1/2] Checking the environment" in printed
 
 
-@pytest.mark.parametrize("change", ["constraints", "pyproject", "dev", "backend", "stamp"])
+@pytest.mark.parametrize("change", ["constraints", "pyproject", "compiled", "dev", "backend", "stamp"])
 def test_what_makes_it_do_everything_again(places: Places, change: str) -> None:
     set_up(places)
     options: dict[str, object] = {}
@@ -68,6 +68,8 @@ def test_what_makes_it_do_everything_again(places: Places, change: str) -> None:
         places.constraints.write_text(places.constraints.read_text() + "rich==1.0\n")
     elif change == "pyproject":
         places.pyproject.write_text(places.pyproject.read_text() + "\n")
+    elif change == "compiled":
+        places.compiled_source.write_text("int tunesmith_version(void) { return 2; }\n")
     elif change == "dev":
         options["with_dev"] = True
     elif change == "backend":
