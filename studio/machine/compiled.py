@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -12,6 +13,7 @@ VERSION = 1
 """Of its functions' arguments; the C file says the same."""
 
 
+@functools.cache
 def compiled_path() -> Path | None:
     """None where setup made none."""
     base = Path(studio.__file__).parent / "engine" / "stream"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from studio.declare import setting
 from studio.errors import Problem
+from studio.machine.compiled import compiled_path
 from studio.methods import Method, Trained
 from studio.methods._layers import whole_weights_problems
 from studio.methods._streamed import CachedParams, GraphParams, ends_held, inputs_placements, tile_rows
@@ -88,6 +89,8 @@ _BEHIND_BYTES = 35_000_000
 _SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
 """The same where a processor has 16-bit products: for each number of the widest matrix, and beside (five schemes, four
 widths)."""
+_COMPILED_BYTES = {"E": 6_000_000, "F": 6_000_000}
+"""Less than that where these learn in the compiled pass (three widths)."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
@@ -106,6 +109,8 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     most = int(6 * each * layer)
     extra = min(most, int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES)
     short = min(most + 12 * layer, int(records + _SHORT_EACH * piece) + _SHORT_BYTES)
+    if compiled_path():
+        short -= min(short, _COMPILED_BYTES.get(params.scheme, 0))
     return Trained(
         weights=held,
         exact=ends,
