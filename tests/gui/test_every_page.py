@@ -68,13 +68,28 @@ def _settle(window: Window, qtbot: QtBot, project: Project) -> None:
     )
 
 
+def _show_whole(window: Window, qtbot: QtBot, key: str) -> list[QWidget]:
+    """Show a page and wait for what comes to it piece by piece; returns what can be used on it."""
+    window.show_page(key)
+    if key == "train":
+        qtbot.waitUntil(lambda: window.page(key).states.state() == "full", timeout=30_000)  # type: ignore[attr-defined]
+    seen: list[set[QWidget]] = []
+
+    def is_still() -> bool:
+        seen.append(set(_interactive(window.page(key))))
+        qtbot.wait(100)
+        return len(seen) > 5 and all(seen[-1] == before for before in seen[-5:])
+
+    qtbot.waitUntil(is_still, timeout=30_000)
+    return _interactive(window.page(key))
+
+
 @pytest.mark.parametrize("key", _ALL)
 def test_everything_that_can_be_used_has_a_name(
     window: Window, qtbot: QtBot, trained_project: Project, key: str
 ) -> None:
     _settle(window, qtbot, trained_project)
-    window.show_page(key)
-    qtbot.wait(300)
+    assert _show_whole(window, qtbot, key)
     nameless = [f"{type(widget).__name__} {widget.geometry()}" for widget in _interactive(window) if not _name(widget)]
     assert nameless == []
 
@@ -82,9 +97,7 @@ def test_everything_that_can_be_used_has_a_name(
 @pytest.mark.parametrize("key", _ALL)
 def test_tab_reaches_everything(window: Window, qtbot: QtBot, trained_project: Project, key: str) -> None:
     _settle(window, qtbot, trained_project)
-    window.show_page(key)
-    qtbot.wait(300)
-    wanted = _interactive(window.page(key))
+    wanted = _show_whole(window, qtbot, key)
     reached = _walk(window)
     missed = [_name(widget) for widget in wanted if widget not in reached and not _stands_for(widget, reached)]
     assert missed == []
