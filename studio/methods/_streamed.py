@@ -11,6 +11,8 @@ from studio.models.store_layout import TILE, row_tile
 
 HELD_NUMBERS = 1 << 23
 """An embedding of up to so many numbers stays in memory while layers stream, which saves looking at logits twice."""
+SENT_AHEAD_BYTES = 512 << 20
+"""What is read at once and is no larger is copied to a card while it computes with what came before."""
 _AT_ONCE = 2
 """Layers in memory: the one that is computed and the one that is read ahead."""
 

@@ -77,7 +77,7 @@ _STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256,
 """Of residual and memories on the drive for each number, beside two for the weight."""
 _REST_BYTES = {"C": 2, "D": 2, "E": 2, "F": 1, "I": 0}
 """Of those, the residual."""
-_CARD_BYTES = {"C": 21e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
+_CARD_BYTES = {"C": 17e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
 """What a card holds of a tile while it learns: measured with the tests' pretended card at layers of 12M and 49M, and
 with scheme E at a mixture's of 7M, 26M and 76M."""
 _RECORDS = 3

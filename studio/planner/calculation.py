@@ -10,7 +10,8 @@ from studio.data.growing import num_heldout
 from studio.errors import UserError
 from studio.machine.bench import Habits, Speeds
 from studio.machine.resources import cache_room
-from studio.methods import METHODS, Trained
+from studio.methods import METHODS, NF4_BYTES, Trained
+from studio.methods._streamed import SENT_AHEAD_BYTES
 from studio.models.arithmetic import Shapes
 from studio.optimizers import OPTIMIZERS
 from studio.planner.activations import MicroBatch, kept
@@ -100,10 +101,13 @@ def calculate(
 
 
 def _trained(spec: RunSpec, shapes: Shapes, device: Device) -> Trained:
-    """What the method says; without a card, RAM is the device, and with one, what is read ahead waits in RAM."""
+    """What the method says; without a card, RAM is the device, and with one, what is read ahead waits in RAM, unless it
+    is sent ahead.
+    """
     trained = METHODS.get(spec.method.key).estimate(spec.method, shapes)
     if device.is_card:
-        ahead, packed = trained.read_ahead, min(trained.quantised, trained.read_ahead)
+        ahead = 0 if _is_sent_ahead(spec, trained) else trained.read_ahead
+        packed = min(trained.quantised, ahead)
         return replace(
             trained,
             elsewhere=trained.elsewhere + ahead,
@@ -112,6 +116,13 @@ def _trained(spec: RunSpec, shapes: Shapes, device: Device) -> Trained:
             learns_whole=False,  # what is counted for its gradients there is more than enough
         )
     return replace(trained, layer_inputs="device") if trained.layer_inputs == "ram" else trained
+
+
+def _is_sent_ahead(spec: RunSpec, trained: Trained) -> bool:
+    """Whether a layer that comes whole is copied to a card while it computes with the one before."""
+    if trained.quantised:
+        return NF4_BYTES * trained.read_ahead <= SENT_AHEAD_BYTES
+    return spec.train.precision != "fp32" and 2 * trained.read_ahead <= SENT_AHEAD_BYTES
 
 
 def _waiting_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:

@@ -13,8 +13,10 @@ from studio.worker.training import train
 from tests.helpers.method_cases import CASES, make_case
 from tests.helpers.small_run import assert_same_result, losses, train_here
 
-_ROUGH = {"galore", "natural_galore", "owlore", "galore-outside"}
-"""Singular vectors of values near each other follow the last bit of a gradient, and with them everything after."""
+_ROUGH = dict.fromkeys(("galore", "natural_galore", "owlore", "galore-outside"), 2e-2) | {"ssd_offload": 1e-3}
+"""Singular vectors of values near each other follow the last bit of a gradient, and with them everything after. What is
+compiled for the processor rounds at random by other numbers than torch on a card.
+"""
 
 
 def _make(folder: Path, case: str, name: str, device: str, precision: str = "fp32") -> Run:
@@ -25,7 +27,7 @@ def _make(folder: Path, case: str, name: str, device: str, precision: str = "fp3
 def test_trains_as_on_the_processor(case: str, tmp_path: Path) -> None:
     expected = losses(train_here(_make(tmp_path, case, "processor", "cpu")))
     heard = train_here(_make(tmp_path, case, "card", "cuda"))
-    assert losses(heard) == pytest.approx(expected, abs=2e-2 if case in _ROUGH else 1e-4)
+    assert losses(heard) == pytest.approx(expected, abs=_ROUGH.get(case, 1e-4))
     held = [event for event in heard if isinstance(event, events.Memory)][-1]
     assert held.gpu["weights"] > 0
     assert held.ram["other"] > 0 and not held.ram.get("activations")

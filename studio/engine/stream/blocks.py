@@ -21,12 +21,13 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from studio.engine.stream.buffers import Buffer
+from studio.engine.stream.courier import Courier, Parcel
 from studio.engine.stream.heap import return_holes
 from studio.engine.stream.product import Product
 from studio.engine.stream.schemes import Scheme
 from studio.engine.stream.store import Store
 from studio.engine.stream.traffic import Reading
-from studio.methods._streamed import HELD_NUMBERS
+from studio.methods._streamed import HELD_NUMBERS, SENT_AHEAD_BYTES
 from studio.models.store_layout import StoredTensor
 
 
@@ -87,12 +88,13 @@ class Held:
     Attributes:
         buffer: its 16 bits, as read.
         rest: what is missing to fp32, where arithmetic wants it.
-        there: on a card, what it computes with.
+        there: on a card, what it computes with, where that is not the same bits; else `parcel`.
     """
 
     buffer: Buffer
     rest: Buffer | None
     there: torch.Tensor | None = None
+    parcel: Parcel | None = None
 
 
 class Blocks:
@@ -140,7 +142,8 @@ class Blocks:
         self._scratch = torch.empty(0)  # kept from one to the next: fresh memory costs as much as the copy
         self._gradients = torch.empty(0)
         self._missing: dict[int, int] = {}
-        self._copy: torch.cuda.Event | None = None
+        self._courier = Courier(device) if device.type == "cuda" and not exact else None
+        self._sent_ahead: dict[int, Held] = {}  # one at most
         self._gives_tuple = False
         self._call: Callable[..., Any] = self._streamed
         wholes = [sum(map(self._bytes, units)) * (1 if len(units) > 1 else 2) for units in self.units]
@@ -167,6 +170,8 @@ class Blocks:
         wide = wide and self._widens and not self._exact
         if self._at != at or self._is_wide != wide:
             self.release()
+            if self._is_wide != wide:
+                self._return_parcel()
             return_holes()
             if not (wide or self._exact):  # the proofs before training want it once
                 self._scratch = torch.empty(0)
@@ -190,7 +195,6 @@ class Blocks:
     def release(self) -> None:
         """Take the bound layer's weights away; nothing happens when none is bound."""
         self._leave()
-        self._copied()
         for unit in list(self._held):
             self._let_go(unit)
         self._at = None
@@ -203,8 +207,8 @@ class Blocks:
         """The buffer of a unit of the bound layer, to be changed and written by the caller."""
         if self._now == unit:
             self._leave()
-        self._copied()
         held = self._held.pop(unit)
+        self._copied(held)
         if held.rest is not None:
             self.store.pool.give(held.rest)
         return held.buffer
@@ -213,7 +217,6 @@ class Blocks:
         """A unit of the bound layer is not needed any more."""
         if self._now == unit:
             self._leave()
-        self._copied()
         self._let_go(unit)
 
     def expect_gradients(self) -> None:
@@ -370,11 +373,12 @@ class Blocks:
         self._leave()
         held = self._held.get(unit)
         if held is None:
-            held = self._held[unit] = self._read(unit)
+            held = self._held[unit] = self._sent_ahead.pop(unit) if unit in self._sent_ahead else self._read(unit)
         self._now, self._numbers = unit, self._values(held)
         for place in self._places[unit]:
             self._put(place, self._numbers)
         self._read_ahead()
+        self._send_ahead()
 
     def _leave(self) -> None:
         """Take the unit that stands in the model out of it; it stays here."""
@@ -387,6 +391,7 @@ class Blocks:
 
     def _let_go(self, unit: int) -> None:
         held = self._held.pop(unit)
+        self._copied(held)
         self.store.release(unit, held.buffer)
         if held.rest is not None:
             self.store.pool.give(held.rest)
@@ -405,10 +410,11 @@ class Blocks:
 
     def _read_ahead(self) -> None:
         """As far as there is room: for a layer that comes in pieces, or for two that come whole."""
-        here = self.store.leaving_bytes() + sum(self._bytes(unit) for unit in {*self._held, *self._ahead})
+        known = {*self._held, *self._ahead, *self._sent_ahead}
+        here = self.store.leaving_bytes() + sum(map(self._bytes, known))
         while self._coming:
             unit = self._coming[0]
-            if unit in self._held or unit in self._ahead:
+            if unit in known or unit in self._ahead:
                 self._coming.popleft()
                 continue
             here += self._bytes(unit)
@@ -423,7 +429,10 @@ class Blocks:
         """A unit's numbers as they are computed with. Made fp32, they lie where the next unit's will."""
         if held.there is not None:
             return held.there
-        weights = held.buffer.view(torch.bfloat16)
+        weights = self._payload(held.buffer)
+        if self._courier is not None and not self._is_wide:
+            held.parcel = held.parcel or self._courier.send(weights)
+            return held.parcel.open()
         if self._exact:
             record = {}
             if held.rest is not None:
@@ -432,7 +441,6 @@ class Blocks:
             weights = self._scheme.master(held.buffer.view(torch.int16), record, self._take_scratch(len(weights)))
         if self._device.type != "cpu":
             held.there = self._sent(weights)
-            self._note_copy()
             return held.there
         return self._take_scratch(len(weights)).copy_(weights) if self._is_wide else weights
 
@@ -465,16 +473,37 @@ class Blocks:
             self._scratch = torch.empty(count)
         return self._scratch[:count]
 
-    def _note_copy(self) -> None:
-        if self._device.type == "cuda":
-            self._copy = torch.cuda.Event()
-            self._copy.record()
+    def _send_ahead(self) -> None:
+        """What comes next is on its way to the card while this is computed with, if it is here; else room is made."""
+        if self._courier is None or self._is_wide or self._sent_ahead:
+            return
+        unit = next(iter(self._ahead), None)
+        if unit is None or self._bytes(unit) > SENT_AHEAD_BYTES:
+            self._courier.close_room()
+            return
+        reading = self._ahead[unit][0]
+        self._courier.make_room(self._payload(reading.buffer))
+        if reading.is_done:
+            del self._ahead[unit]
+            held = self._sent_ahead[unit] = Held(self.store.wait(reading), None)
+            held.parcel = self._courier.send(self._payload(held.buffer))
 
-    def _copied(self) -> None:
+    def _return_parcel(self) -> None:
+        """What was sent ahead is wanted in another form; of what was read nothing is lost."""
+        for held in self._sent_ahead.values():
+            self._copied(held)
+        if self._courier is not None:
+            self._courier.close_room()
+
+    def _copied(self, held: Held) -> None:
         """Wait until a card has taken what lies in a buffer, before anybody writes into it."""
-        if self._copy is not None:
-            self._copy.synchronize()
-            self._copy = None
+        if held.parcel is not None:
+            held.parcel.drop()
+            held.parcel = None
+
+    def _payload(self, buffer: Buffer) -> torch.Tensor:
+        """A unit as it is sent to a card."""
+        return buffer.view(torch.bfloat16)
 
     def _all_places(self, at: int) -> Iterator[Place]:
         return (place for unit in self.units[at] for place in self._places[unit])

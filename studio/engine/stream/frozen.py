@@ -19,7 +19,8 @@ from studio.engine.experts import has_experts, is_stack, reach, stand_in
 from studio.engine.layers import decoder_layers
 from studio.engine.load import keeps_exact
 from studio.engine.prepared import Base, Prepared
-from studio.engine.stream.blocks import Blocks, Held, Place
+from studio.engine.stream.blocks import Blocks, Place
+from studio.engine.stream.buffers import Buffer
 from studio.engine.stream.four_bits import Places, Unpacker, empty_layer, empty_stack, pack
 from studio.engine.stream.heap import return_large_pieces
 from studio.engine.stream.inputs import Inputs, Where
@@ -259,10 +260,8 @@ class _PackedBlocks(Blocks):
         super().__init__(*args, exact=False, device=device, widens=False)
         self._unpacker = unpacker
 
-    def _values(self, held: Held) -> torch.Tensor:
-        here = held.buffer.bytes.to(self._device, non_blocking=True)
-        self._note_copy()
-        return here
+    def _payload(self, buffer: Buffer) -> torch.Tensor:
+        return buffer.bytes
 
     def _put(self, place: Place, numbers: torch.Tensor) -> None:
         piece = numbers[2 * place.tensor.start : 2 * place.tensor.end]

@@ -35,6 +35,10 @@ class Reading:
     futures: list[Future[None]] = field(default_factory=list)
     check: Callable[[Buffer], None] | None = None
 
+    @property
+    def is_done(self) -> bool:
+        return all(future.done() for future in self.futures)
+
 
 Watch = Callable[[str, float, int], None]
 """(what was done, when it began by `time.perf_counter`, bytes), called when it ends and on the thread that did it."""

@@ -66,6 +66,10 @@ def plug_in(made: Path) -> None:
         setattr(torch.cuda, name, getattr(card, name))
     torch.cuda._lazy_init = _nothing
     torch.cuda.Event = lambda **_: _Event(card)  # type: ignore[misc,assignment]
+    _Stream.library = card._library
+    torch.cuda.Stream = _Stream  # type: ignore[misc,assignment]
+    torch.cuda.stream = _aside  # type: ignore[assignment]
+    torch.cuda.current_stream = _OwnStream  # type: ignore[assignment]
     torch.nn.functional.scaled_dot_product_attention = _without_scores(torch.nn.functional.scaled_dot_product_attention)
 
 
@@ -109,6 +113,7 @@ class _Card:
         for name in ("used", "peak", "moment"):
             getattr(library, f"card_{name}").restype = ctypes.c_int64
         library.card_set_capacity.argtypes = library.card_wait.argtypes = [ctypes.c_int64]
+        library.card_follow.argtypes = [ctypes.c_int64]
         library.card_pin.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
         library.card_unpin.argtypes = [ctypes.c_size_t]
         self._library = library
@@ -203,6 +208,34 @@ class _Card:
 def _wait(library: Any, moment: int) -> None:
     if not library.card_wait(moment):
         raise RuntimeError("pinned memory was written into while the card could still read it")
+
+
+class _Stream:
+    """Another than the card's own; what it copies is late enough without waiting for anything."""
+
+    library: Any
+
+    def __init__(self, device: object = None) -> None:
+        self._device = device
+
+    def wait_event(self, event: _Event) -> None:
+        pass
+
+
+class _OwnStream(_Stream):
+    """What others copied before an event is there for what comes after."""
+
+    def wait_event(self, event: _Event) -> None:
+        self.library.card_follow(event._moment)
+
+
+@contextlib.contextmanager
+def _aside(stream: _Stream) -> Iterator[None]:
+    stream.library.card_step_aside(1)
+    try:
+        yield
+    finally:
+        stream.library.card_step_aside(0)
 
 
 class _Event:

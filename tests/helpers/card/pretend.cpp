@@ -71,12 +71,13 @@ REGISTER_ALLOCATOR(c10::kCUDA, &allocator);
 // A copy between the card and pinned memory that is asked for with `non_blocking` is made as late as a card might make
 // it: into the card when its target is used there, out of the card when somebody waits for it. Whoever reads the target
 // too early finds that the numbers are wrong. As the card's use of a target is late as well, what it came from has to
-// stay as it was until somebody has waited: that is looked at then.
+// stay as it was until somebody has waited: that is looked at then. A copy on another stream does not come by itself:
+// the stream that uses its target has to follow an event of it.
 
 struct OnItsWay {
   int64_t number;
   at::Tensor host, to, from;  // `host` is kept so that its memory stays
-  bool into_card;
+  bool into_card, is_aside;
 };
 
 std::mutex lanes;
@@ -84,6 +85,7 @@ std::map<uintptr_t, size_t> pinned;
 std::deque<OnItsWay> waiting;
 std::vector<OnItsWay> unconfirmed;  // made here, and on a card perhaps not yet; `from` is what was read
 int64_t asked_for = 0;
+thread_local bool is_aside = false;  // whether this thread asks on another stream than the card's own
 
 bool is_pinned(const void* data) {
   std::lock_guard<std::mutex> guard(lanes);
@@ -99,7 +101,7 @@ bool arrive(int64_t up_to, const void* card_bytes) {
   {
     std::lock_guard<std::mutex> guard(lanes);
     for (auto at = waiting.begin(); at != waiting.end();) {
-      const bool is_used = card_bytes && at->into_card && at->to.storage().data() == card_bytes;
+      const bool is_used = card_bytes && at->into_card && !at->is_aside && at->to.storage().data() == card_bytes;
       if (at->number <= up_to || is_used) {
         ready.push_back(std::move(*at));
         at = waiting.erase(at);
@@ -391,7 +393,7 @@ at::Tensor& copy(at::Tensor& self, const at::Tensor& source, bool non_blocking) 
     // What leaves the card is what it is now, in the order of the card's work; what comes to it is read when it comes.
     if (!into_card) from = from.clone();
     std::lock_guard<std::mutex> lock(lanes);
-    waiting.push_back({++asked_for, host, to, from, into_card});
+    waiting.push_back({++asked_for, host, to, from, into_card, is_aside});
     return self;
   }
   if (crosses && !into_card) wait_for_all();
@@ -476,6 +478,11 @@ void card_set_capacity(int64_t bytes) { capacity = bytes; }
 void card_forget_peak() { peak = int64_t(used); }
 int64_t card_moment() { return asked_for; }
 int card_wait(int64_t moment) { return arrive(moment, nullptr); }
+void card_step_aside(int yes) { is_aside = yes; }
+void card_follow(int64_t moment) {
+  std::lock_guard<std::mutex> guard(lanes);
+  for (auto& copy : waiting) copy.is_aside &= copy.number > moment;
+}
 int card_pin(uintptr_t bytes, size_t size) {  // an error where a part is pinned already, as of the driver
   if (is_pinned(reinterpret_cast<void*>(bytes)) || is_pinned(reinterpret_cast<void*>(bytes + size - 1))) return 712;
   std::lock_guard<std::mutex> guard(lanes);
