@@ -18,7 +18,7 @@ from studio.planner.activations import MicroBatch, kept
 from studio.planner.lengths import RowLengths
 from studio.planner.machine import Device, Machine
 from studio.planner.moments import KINDS, Steady, fullest, steady, while_stepping
-from studio.planner.pace import drive_seconds, step_seconds
+from studio.planner.pace import bus_seconds, drive_seconds, step_seconds
 from studio.planner.wear import bytes_of_a_step, drives_of
 from studio.spec.run_spec import RunSpec
 
@@ -81,8 +81,10 @@ def calculate(
         passing = _inputs_bytes(shapes, trained, usual)
         read, written = read + passing, written + passing
     seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual, anew)
-    if seconds is not None:  # reading and writing go on beside computing
-        seconds = max(seconds, drive_seconds(read, written, machine.speeds) / drives_of(spec, machine.resources))
+    if seconds is not None:  # reading, writing and copying go on beside computing
+        on_drives = drive_seconds(read, written, machine.speeds) / drives_of(spec, machine.resources)
+        passed = sum(bytes_of_a_step(spec, trained, 0, is_bf16=is_bf16)) if device.is_card else 0
+        seconds = max(seconds, on_drives, bus_seconds(passed, machine.speeds))
     waiting = _waiting_bytes(shapes, trained, batch) + (inputs if trained.layer_inputs == "ram" else 0)
     parked = optimizer.state_bytes * (trained.parked + (trained.state if optimizer.is_paged else 0))
     return Calculation(

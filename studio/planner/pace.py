@@ -50,6 +50,11 @@ def drive_seconds(read_bytes: float, written_bytes: float, speeds: Speeds | None
     return DriveSpeeds(speeds.disk_read, speeds.disk_write, both, is_direct=True).seconds(read_bytes, written_bytes)
 
 
+def bus_seconds(passed_bytes: float, speeds: Speeds | None) -> float:
+    """The least time in which so many bytes go to a card and come back from it; 0 where that was not measured."""
+    return passed_bytes / speeds.pcie if speeds and speeds.pcie else 0.0
+
+
 def _layer_calls(trained: Trained, batch: MicroBatch, anew: float) -> float:
     """Operations that Python starts in one layer, forward and back."""
     forward = 60.0 + 9 * len(trained.adapted)

@@ -113,6 +113,20 @@ def test_a_slow_drive_sets_the_pace() -> None:
     assert quick.step_seconds == pytest.approx(moved / 8e9, rel=0.01)
 
 
+def test_the_way_to_a_card_sets_the_pace_where_layers_wait_in_ram() -> None:
+    """Of a drive they need nothing then; each goes to the card twice a step, whatever RAM keeps."""
+    known = facts(LLAMA_8B)
+    draft = spec("method.key=lora", "method.placement=drive", "method.cache_gb=30", "train.max_length=64")
+    speeds = Speeds({"cuda bf16": 1e15, "cpu bf16": 1e15}, {"cuda": 1e12, "cpu": 1e12}, 1e10, 5e9, 5e9, 8e9)
+    quick, slow = (
+        forecast(draft, known, replace(machine(24 * GB), speeds=replace(speeds, pcie=pcie))).step_seconds
+        for pcie in (1e10, 5e9)
+    )
+    layers = 2 * sum(known.shapes.layer_sizes)
+    assert quick and slow == pytest.approx(2 * quick)
+    assert 1.9 * layers / 5e9 < slow < 2.1 * layers / 5e9
+
+
 def test_graphs_that_stay_in_memory_save_time_on_the_processor() -> None:
     """A quarter of a whole step's products; part of it where part of the layers has room; nothing on a card."""
     known, speeds = facts(LLAMA_3B), Speeds({"cpu bf16": 1e11, "cuda bf16": 1e11}, {}, 1e10, 1e12, 1e12, 1e12)
