@@ -72,19 +72,26 @@ def _merged(taken: list[Rung]) -> list[Rung]:
     """Of rungs that set the same, the last one with the savings of all: 4 rows, then 2, then 1 is one rung to 1."""
     kept: dict[tuple[str, ...], Rung] = {}
     for rung in taken:
-        paths = tuple(setting.partition("=")[0] for setting in rung.settings)
-        before = kept.get(paths)
-        kept[paths] = rung if before is None else replace(rung, saves_bytes=before.saves_bytes + rung.saves_bytes)
+        before = kept.get(_paths(rung))
+        saved = before.saves_bytes if before else 0
+        kept[_paths(rung)] = replace(rung, saves_bytes=saved + rung.saves_bytes)
     return list(kept.values())
+
+
+def _paths(rung: Rung) -> tuple[str, ...]:
+    return tuple(setting.partition("=")[0] for setting in rung.settings)
 
 
 def _useful(
     spec: RunSpec, facts: ModelFacts, machine: Machine, rows: RowLengths | None, now: Forecast
 ) -> Iterator[Rung]:
+    """Of two that set the same, the second only where it saves more: without a card, paging an optimizer does not."""
     least = _WORTH * (now.peak_bytes - now.memory["other"])
+    saved: dict[tuple[str, ...], int] = {}
     for rung in _rungs(spec, facts, machine, rows):
         found = _measured(rung, spec, facts, machine, rows, now.peak_bytes)
-        if found is not None and found.saves_bytes > least:
+        if found is not None and found.saves_bytes > max(least, saved.get(_paths(rung), 0)):
+            saved[_paths(rung)] = found.saves_bytes
             yield found
 
 

@@ -47,6 +47,17 @@ def test_rungs_come_in_the_order_of_their_harm() -> None:
     assert paths[-1] == "method.key"
 
 
+def test_what_saves_no_more_than_a_gentler_rung_is_not_offered() -> None:
+    """Paging moves an optimizer's state from a card to RAM, where it is already without one."""
+    draft = spec("method.key=full")
+    on_card, without = (
+        [rung.settings[0] for rung in ladder(draft, KNOWN, computer) if "optimizer" in rung.settings[0]]
+        for computer in (machine(24 * 10**9), machine())
+    )
+    assert on_card == ["optimizer.key=adamw_8bit", "optimizer.key=paged_adamw_8bit"]
+    assert without == ["optimizer.key=adamw_8bit"]
+
+
 def test_a_budget_is_kept_with_the_same_effective_batch() -> None:
     draft, card = spec("train.batch_size=6", "train.accumulation=2"), machine(24 * 10**9)
     taken = ladder(draft, KNOWN, card, budget_bytes=9 * 10**9)
