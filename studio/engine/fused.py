@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from studio.engine.light import Again
+from studio.engine.products import product
 
 
 def fuse(model: nn.Module) -> None:
@@ -64,11 +65,11 @@ def _add(
     down, up = module.lora_A[active_adapter].weight, module.lora_B[active_adapter].weight
     scaling, dropout = module.scaling[active_adapter], module.lora_dropout[active_adapter]
     if not (result.dtype == down.dtype or torch.is_autocast_enabled(result.device.type)):
-        product = nn.functional.linear(nn.functional.linear(dropout(x).to(down.dtype), down), up) * scaling
+        extra = nn.functional.linear(nn.functional.linear(dropout(x).to(down.dtype), down), up) * scaling
         if stretch is None:
-            return (result + product).to(result.dtype)
+            return (result + extra).to(result.dtype)
         bias = 0 if (bias := module.get_base_layer().bias) is None else bias
-        return ((result - bias + product) * stretch + bias).to(result.dtype)
+        return ((result - bias + extra) * stretch + bias).to(result.dtype)
     base, dtype = module.get_base_layer(), result.dtype
     weight = None
     if type(base) is nn.Linear and not base.weight.requires_grad:
@@ -155,10 +156,10 @@ class _Added(torch.autograd.Function):
             del flat
         if ctx.needs_input_grad[1]:
             if shown is None and weight is not None:
-                towards_x = (wide @ weight.to(wide.dtype)).addmm_(back, down)
+                towards_x = product(wide, weight.to(wide.dtype)).addmm_(back, down)
             else:
                 towards_x = back @ down if shown is None else (back @ down).mul_(shown)
-                towards_x = towards_x if weight is None else (wide @ weight.to(wide.dtype)).add_(towards_x)
+                towards_x = towards_x if weight is None else product(wide, weight.to(wide.dtype)).add_(towards_x)
             towards_x = towards_x.view(ctx.shape)
         return grad if weight is None else None, towards_x, towards_down, towards_up, towards_stretch, None, None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from studio.engine.products import product
 from studio.machine.bench import Speeds
 from studio.machine.drive import measure_drive
 
@@ -41,7 +42,7 @@ def _matmul(device: str, dtype: torch.dtype) -> float:
     """Operations a second; fp32 as training has it, without TF32."""
     size = _CPU_SIZE if device == "cpu" else _CARD_SIZE
     a, b = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
-    return 2 * size**3 * _rate(lambda: a @ b, device)
+    return 2 * size**3 * _rate(lambda: product(a, b), device)
 
 
 def _copies(device: str) -> float:

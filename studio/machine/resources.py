@@ -166,13 +166,24 @@ def _nvml() -> ModuleType | None:
 
 
 @functools.cache
+def is_of_intel() -> bool:
+    """Whether the processor is one of Intel's."""
+    names = (_cpu_line("vendor_id"), _cpu_line("model name"), platform.processor())
+    return any("intel" in name.lower() for name in names)
+
+
+@functools.cache
 def _cpu_name() -> str:
+    return _cpu_line("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_line(name: str) -> str:
+    """What Linux says of the first processor, "" where it does not or is another system."""
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    for line in info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []:
+        if line.startswith(name):
+            return line.partition(":")[2].strip()
+    return ""
 
 
 @functools.cache

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from studio.engine.products import product
+
 
 class Product(torch.autograd.Function):
     """(..., inputs) -> (..., outputs): the products that torch makes of `nn.Linear` without bias, to the bit.
@@ -41,7 +43,7 @@ class Product(torch.autograd.Function):
         (given,) = ctx.saved_tensors
         weight = ctx.take()
         gradient = grads[0].reshape(-1, len(weight))
-        back = (gradient @ weight).view(given.shape).to(ctx.dtype)
+        back = product(gradient, weight).view(given.shape).to(ctx.dtype)
         own = ctx.place()
         torch.mm(gradient.T, given.reshape(-1, given.shape[-1]), out=own)
         ctx.give(own)

@@ -1,0 +1,71 @@
+"""Large fp32 products by oneDNN: the values and gradients of torch's own, and only where they are meant to be."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from studio.engine import products
+from studio.engine.weightless import weightless
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """As on a processor where they are quicker; shapes of the products that oneDNN made."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    made: list[tuple[int, ...]] = []
+    plain = products._quick
+
+    def noted(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        made.append((*rows.shape, len(weight)))
+        return plain(rows, weight, bias)
+
+    monkeypatch.setattr(products, "is_quicker", lambda: True)
+    monkeypatch.setattr(products, "_quick", noted)
+    monkeypatch.setattr(nn.functional, "linear", products.linear)
+    return made
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_values_and_gradients_are_those_of_torch(quick: list[tuple[int, ...]], is_frozen: bool, has_bias: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(512, 1024, bias=has_bias).requires_grad_(not is_frozen)
+    given = torch.randn(2, 150, 512, requires_grad=True)
+    towards = torch.randn(2, 150, 1024)
+    out = layer(given)
+    out.backward(towards)
+    assert quick == [(2, 150, 512, 1024), (300, 1024, 512)]
+    exact = given.detach().double() @ layer.weight.detach().double().T
+    exact = exact + layer.bias.detach().double() if has_bias else exact
+    torch.testing.assert_close(out.detach().double(), exact, rtol=1e-5, atol=1e-5)
+    assert given.grad is not None
+    torch.testing.assert_close(
+        given.grad.double(), towards.double() @ layer.weight.detach().double(), rtol=1e-5, atol=1e-4
+    )
+    if is_frozen:
+        assert layer.weight.grad is None
+        return
+    flat, rows = towards.view(-1, 1024), given.detach().view(-1, 512)
+    assert torch.equal(layer.weight.grad, flat.T @ rows)  # type: ignore[arg-type]
+    assert not has_bias or torch.equal(layer.bias.grad, flat.sum(0))  # type: ignore[arg-type]
+
+
+def test_small_short_and_weightless_ones_stay(quick: list[tuple[int, ...]]) -> None:
+    large = torch.randn(300, 512)
+    nn.Linear(512, 8)(large)
+    nn.Linear(512, 1024, dtype=torch.bfloat16)(large.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        nn.Linear(512, 1024)(large)
+    with weightless():
+        assert nn.Linear(512, 1024)(torch.empty(300, 512)).shape == (300, 1024)
+    assert quick == []
+
+
+def test_without_a_gradient_nothing_is_kept(quick: list[tuple[int, ...]]) -> None:
+    layer = nn.Linear(512, 1024)
+    with torch.no_grad():
+        assert layer(torch.randn(300, 512)).grad_fn is None
+    assert len(quick) == 1
