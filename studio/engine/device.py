@@ -32,7 +32,7 @@ def make_accelerator(device: str, precision: str, *, widens: bool = False) -> Ac
         state._reset_state()  # one process may train twice (tests): the library keeps its first answer for ever
     on_processor = is_processor(device)
     is_wide = precision == "fp32" or (widens and on_processor and emulates_bf16())
-    if is_wide:
+    if is_wide and on_processor:
         use_quick_products()
     return Accelerator(
         cpu=on_processor,

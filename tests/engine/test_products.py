@@ -64,6 +64,19 @@ def test_small_short_and_weightless_ones_stay(quick: list[tuple[int, ...]]) -> N
     assert quick == []
 
 
+@pytest.mark.parametrize(
+    ("capability", "is_of_intel", "expected"),
+    [("AVX512", False, True), ("AVX512", True, False), ("AVX2", False, False), ("DEFAULT", False, False)],
+)
+def test_the_kind_of_processor_decides(
+    capability: str, is_of_intel: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(products, "is_of_intel", lambda: is_of_intel)
+    has_both = torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()
+    assert products.is_quicker.__wrapped__() == (expected and has_both)
+
+
 def test_without_a_gradient_nothing_is_kept(quick: list[tuple[int, ...]]) -> None:
     layer = nn.Linear(512, 1024)
     with torch.no_grad():
