@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from studio.engine.stream import fused_update
 from studio.methods import METHODS
 from studio.project.runs import Run
 from studio.protocol import commands, events
@@ -13,10 +14,8 @@ from studio.worker.training import train
 from tests.helpers.method_cases import CASES, make_case
 from tests.helpers.small_run import assert_same_result, losses, train_here
 
-_ROUGH = dict.fromkeys(("galore", "natural_galore", "owlore", "galore-outside"), 2e-2) | {"ssd_offload": 1e-3}
-"""Singular vectors of values near each other follow the last bit of a gradient, and with them everything after. What is
-compiled for the processor rounds at random by other numbers than torch on a card.
-"""
+_ROUGH = {"galore", "natural_galore", "owlore", "galore-outside"}
+"""Singular vectors of values near each other follow the last bit of a gradient, and with them everything after."""
 
 
 def _make(folder: Path, case: str, name: str, device: str, precision: str = "fp32") -> Run:
@@ -24,10 +23,11 @@ def _make(folder: Path, case: str, name: str, device: str, precision: str = "fp3
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_trains_as_on_the_processor(case: str, tmp_path: Path) -> None:
+def test_trains_as_on_the_processor(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused_update, "library", lambda: None)  # it rounds at random by other numbers than torch
     expected = losses(train_here(_make(tmp_path, case, "processor", "cpu")))
     heard = train_here(_make(tmp_path, case, "card", "cuda"))
-    assert losses(heard) == pytest.approx(expected, abs=_ROUGH.get(case, 1e-4))
+    assert losses(heard) == pytest.approx(expected, abs=2e-2 if case in _ROUGH else 1e-4)
     held = [event for event in heard if isinstance(event, events.Memory)][-1]
     assert held.gpu["weights"] > 0
     assert held.ram["other"] > 0 and not held.ram.get("activations")
