@@ -13,7 +13,9 @@ import torch
 from installers.compiler import compiler_problem
 from studio.engine.stream import fused_update
 from studio.engine.stream.schemes import BLOCK, SCHEMES, Hyper, Segment, Tile
+from studio.protocol import events
 from tests.engine import test_stream
+from tests.helpers.small_run import make_run, train_here
 
 pytestmark = pytest.mark.skipif(compiler_problem() is not None, reason="no C compiler")
 SEED = 12345
@@ -86,3 +88,13 @@ def test_without_it_runs_learn_and_go_on_as_well(key: str, tmp_path: Path) -> No
     with without_compiled():
         test_stream.test_shorter_state_stays_close(key, tmp_path / "close")
         test_stream.test_goes_on_exactly(key, "previous", tmp_path / "again")
+
+
+def test_a_run_says_that_it_does_without(tmp_path: Path) -> None:
+    def told(name: str) -> list[str]:
+        run = make_run(tmp_path, method={"key": "ssd_offload", "scheme": "E"}, name=name, steps=2)
+        return [event.text for event in train_here(run) if isinstance(event, events.Notice)]
+
+    assert not any("compiled" in text for text in told("with"))
+    with without_compiled():
+        assert sum("compiled" in text for text in told("without")) == 1
