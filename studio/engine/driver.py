@@ -20,9 +20,11 @@ class Driver:
 
     Attributes:
         measured_tokens: of held-out micro-batches that are measured in one go; 0 measures each alone.
+        recomputes: whether no layer's activations wait for the way back, so that checkpointing them would save nothing.
     """
 
     measured_tokens = 0
+    recomputes = False
 
     def begin(self, loop: Loop) -> None:
         """Called once, when the optimizer knows every parameter that may ever be trained."""
@@ -37,6 +39,16 @@ class Driver:
     def measure(self, loop: Loop, rows: list[Rows]) -> float:
         """Summed loss of some micro-batches, without gradient."""
         return loop.measure(rows)
+
+    def take_back(self) -> bool:
+        """Memory ran out in `gradient` or `measure`: let go of what is left of it. True if the gradient can be computed
+        again, from the same rows in smaller pieces and to the same result. Accumulated gradients are gone already.
+        """
+        return True
+
+    def give_way(self) -> str:
+        """What else of a step can take less of a card, done; in words, "" when there is nothing."""
+        return ""
 
     def gradient_size(self) -> float | None:
         """The gradient's length where the optimizer sees none, for the record; None when it is the loop's matter."""
@@ -76,6 +88,14 @@ class Several(Driver):
     def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
         """The first one's."""
         return self._drivers[0].gradient(loop, rows, trained)
+
+    def take_back(self) -> bool:
+        """Likewise."""
+        return self._drivers[0].take_back()
+
+    def give_way(self) -> str:
+        """Likewise."""
+        return self._drivers[0].give_way()
 
     def after_step(self, rate: float) -> None:
         """All of them."""

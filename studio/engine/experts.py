@@ -123,7 +123,7 @@ class _Made:
             for name, stack in made.items():
                 if tensor.ndim == 3 and tensor.numel() == stack.numel() and _lies_in(tensor, stack):
                     return _Left(self, name, self._active.get(name), tensor.shape, tensor.stride())
-            return tensor
+            return tensor.detach()  # what keeps its own outcome would keep itself, if no backward pass ever came
 
         self._experts.__dict__.update(made)
         try:

@@ -182,7 +182,7 @@ class Loop:
         self._average()
         norm = self._clip()
         self.plan.memory.look()
-        self.rescue.patiently(f"when the optimizer made step {number}", self.optimizer.step, can_repeat=False)
+        self.rescue.patiently(f"when the optimizer made step {number}", self.optimizer.step)
         self.optimizer.zero_grad(set_to_none=True)
         self.driver.after_step(rate)
         self._check_finite(loss, norm, number)
@@ -208,7 +208,7 @@ class Loop:
         return self.rescue.patiently(
             f"in step {self.progress.step + 1}",
             lambda: self.driver.gradient(self, ready.pop() if ready else self._lay_out(taken), trained),
-            can_repeat=type(self.driver).gradient is Driver.gradient,
+            self.driver.take_back,
         )
 
     def _lay_out(self, taken: list[Batch]) -> list[Rows]:
@@ -303,7 +303,8 @@ class Loop:
         """Mean over all held-out trained tokens of all processes, and their number."""
         total, count = 0.0, 0
         for batches in self._grouped(self.plan.heldout):
-            nll, trained = self.rescue.patiently("in the evaluation", partial(self._measure, batches))
+            measure = partial(self._measure, batches)
+            nll, trained = self.rescue.patiently("in the evaluation", measure, self._let_go)
             total, count = total + nll, count + trained
         summed, tokens = self.sum(total, count)
         return summed / max(1.0, tokens), int(tokens)
@@ -318,6 +319,10 @@ class Loop:
                 group = []
         if group:
             yield group
+
+    def _let_go(self) -> bool:
+        self.driver.take_back()
+        return True  # measuring changes nothing
 
     def _measure(self, batches: list[Batch]) -> tuple[float, int]:
         """Summed loss of held-out micro-batches, and their trained tokens."""

@@ -110,6 +110,10 @@ class ReducedDriver(Driver):
                 reduction.precondition()
         return loss
 
+    def take_back(self) -> bool:
+        """What cores stand for is chosen from a micro-batch, and some weights step with each: in pieces it differs."""
+        return False
+
     @torch.no_grad()
     def after_step(self, rate: float) -> None:
         """Weights follow their cores."""

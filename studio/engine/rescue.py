@@ -42,12 +42,13 @@ class Rescue:
         self._most_rows = max(self._most_rows, len(rows.row_lengths))
         return divide(rows, self._loop.progress.pieces)
 
-    def patiently(self, when: str, work: Callable[[], T], *, can_repeat: bool = True) -> T:
+    def patiently(self, when: str, work: Callable[[], T], take_back: Callable[[], bool] | None = None) -> T:
         """Do `work`; when memory runs out, go one rung down and do it again.
 
         Args:
             when: for people: "in the backward pass".
-            can_repeat: whether a `work` that failed half way has changed nothing.
+            take_back: lets go of what is left of a `work` that failed half way, and says whether it can be done again;
+                None where it cannot.
 
         Raises:
             UserError: there is no rung left.
@@ -61,8 +62,9 @@ class Rescue:
             # Out here, where the error and the tensors that its frames held are gone.
             self._loop.optimizer.zero_grad(set_to_none=True)
             held = self._held()
+            is_whole = take_back is not None and take_back()
             let_go()
-            if not can_repeat or self._loop.accelerator.num_processes > 1 or not self._go_down(when, held):
+            if not is_whole or self._loop.accelerator.num_processes > 1 or not self._go_down(when, held):
                 raise self._stop(when, held)
 
     def or_nothing(self, when: str, work: Callable[[], T], nothing: T, *, quietly: bool = False) -> T:
@@ -83,7 +85,7 @@ class Rescue:
         if self.or_nothing(when, partial(_done, write), False, quietly=True):
             return
         if is_last:
-            self.patiently(when, write, can_repeat=False)
+            self.patiently(when, write)
         else:
             self.or_nothing(when, write, None)
 
@@ -92,11 +94,11 @@ class Rescue:
         if progress.pieces < self._most_rows:
             progress.pieces = min(self._most_rows, 2 * progress.pieces)
             done = f"Each micro-batch is now read in {progress.pieces} pieces; rows and result stay the same"
-        elif not (train.activation_checkpointing or progress.recomputes):
+        elif not (train.activation_checkpointing or progress.recomputes or self._loop.driver.recomputes):
             progress.recomputes = True
             self._recompute()
             done = "Activations are now recomputed, which takes about a third longer; the result stays the same"
-        else:
+        elif not (done := self._loop.driver.give_way()):
             return False
         self._tell(f"Memory ran out {when} ({split_by_kind(held)}). {done}.")
         if progress.step:

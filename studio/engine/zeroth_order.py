@@ -58,6 +58,8 @@ class ZerothOrder(Driver):
         weights: what is trained, by name.
     """
 
+    recomputes = True  # nothing waits for a way back that there is not
+
     def __init__(
         self, layers: Layers, *, epsilon: float, share: float, others: bool, seed: int, device: torch.device
     ) -> None:
@@ -71,6 +73,7 @@ class ZerothOrder(Driver):
         self._noise = torch.Generator(device).manual_seed(seed + 0x3E20)
         self._slope = 0.0
         self._step = 0
+        self._has_learned = False  # anything, in the step that is under way
 
     def begin(self, loop: Loop) -> None:
         """Say what is not used."""
@@ -85,6 +88,7 @@ class ZerothOrder(Driver):
     @torch.no_grad()
     def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
         """Two passes, then the step itself, for there is nothing that an optimizer could see."""
+        self._has_learned = False
         draws = random_state()  # dropout and noise must be the same on both sides
         above = self._loss(loop, rows, trained, self._epsilon)
         set_random_state(draws)
@@ -92,11 +96,16 @@ class ZerothOrder(Driver):
         self._slope = (above - below) / (2 * self._epsilon)
         rate = loop.optimizer.param_groups[0]["lr"]
         shrink = 1.0 - rate * loop.train.weight_decay
+        self._has_learned = True
         for weight in self.weights.values():
             moved = weight.float() * (shrink if weight.ndim > 1 else 1.0)
             moved -= rate * self._slope * self._direction(weight)
             weight.copy_(round_at_random(moved, weight.dtype, self._noise))
         return (above + below) / 2
+
+    def take_back(self) -> bool:
+        """Weights are where they were, unless they were about to learn."""
+        return not self._has_learned
 
     def gradient_size(self) -> float | None:
         """The slope along this step's direction."""
@@ -122,16 +131,16 @@ class ZerothOrder(Driver):
     @contextlib.contextmanager
     def _moved(self, distance: float) -> Iterator[None]:
         """Each layer's weights are moved while it runs, those outside the layers for as long as this lasts."""
-        kept: dict[int, torch.Tensor] = {}
+        kept: dict[nn.Parameter, torch.Tensor] = {}
 
         def move(parameters: list[nn.Parameter]) -> None:
             for weight in parameters:
-                kept[id(weight)] = weight.data
-                weight.data = (weight.float() + distance * self._direction(weight)).to(weight.dtype)
+                moved = (weight.float() + distance * self._direction(weight)).to(weight.dtype)
+                kept[weight], weight.data = weight.data, moved
 
         def put_back(parameters: list[nn.Parameter]) -> None:
             for weight in parameters:
-                weight.data = kept.pop(id(weight))
+                weight.data = kept.pop(weight)
 
         outside = list(self._others.values())
         hooks = []
@@ -139,11 +148,11 @@ class ZerothOrder(Driver):
             inside = list(block.values())
             hooks.append(layer.register_forward_pre_hook(lambda *_, inside=inside: move(inside)))
             hooks.append(layer.register_forward_hook(lambda *_, inside=inside: put_back(inside)))
-        move(outside)
         try:
+            move(outside)
             yield
         finally:
-            put_back(outside)
+            put_back(list(kept))  # those outside, and those of a layer that failed
             for hook in hooks:
                 hook.remove()
 

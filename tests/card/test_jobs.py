@@ -21,7 +21,7 @@ from studio.worker.chatting import open_talker
 from studio.worker.evaluation import evaluate
 from studio.worker.job import Context
 from tests.helpers.card import NAME
-from tests.helpers.small_run import losses, make_run, train_here
+from tests.helpers.small_run import losses, make_run, train_here, write_sums
 from tests.helpers.toy_models import make_toy
 from tests.unit.planner.samples import spec
 
@@ -103,19 +103,44 @@ def _takes(settings: str, precision: str, tmp_path: Path, family: str = "llama",
     assert 0.95 <= calculated / taken <= 1.12
 
 
-@pytest.mark.skipif(not is_pretended, reason="a toy cannot fill a real card")
-@pytest.mark.parametrize("method", [{"key": "lora"}, {"key": "full"}])
-def test_a_card_that_is_full_goes_on_in_pieces(method: dict[str, Any], tmp_path: Path) -> None:
-    """Its allocator really refuses; the same rows are read in smaller pieces, to the same losses."""
-    whole = make_run(tmp_path, method=method, name="whole", device="cuda", batch_size=16)
+def _full(folder: Path, method: dict[str, Any], share: float, **train: Any) -> tuple[list[str], list[list[float]]]:
+    """A run that has a share of what it would take: its warnings; its losses and those of one that has all."""
+    whole = make_run(folder, method=method, name="whole", device="cuda", **train)
     gc.collect()
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     expected = losses(train_here(whole))
     most, total = torch.cuda.max_memory_allocated() - before, torch.cuda.mem_get_info()[1]
-    share = (torch.cuda.memory_allocated() + 0.7 * most) / total
-    capped = make_run(tmp_path, method=method, name="capped", device="cuda", batch_size=16, memory_share=share)
-    heard = train_here(capped)
+    train["memory_share"] = (torch.cuda.memory_allocated() + share * most) / total
+    heard = train_here(make_run(folder, method=method, name="capped", device="cuda", **train))
     told = [event.text for event in heard if isinstance(event, events.Notice) and event.severity == "warning"]
+    return told, [losses(heard), expected]
+
+
+@pytest.mark.skipif(not is_pretended, reason="a toy cannot fill a real card")
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"key": "lora"},
+        {"key": "full"},
+        {"key": "mezo"},
+        {"key": "lora", "placement": "drive"},
+        {"key": "qlora", "placement": "drive"},
+        {"key": "ssd_offload"},
+        {"key": "ssd_offload", "clipping": "exact"},
+    ],
+)
+def test_a_card_that_is_full_goes_on_in_pieces(method: dict[str, Any], tmp_path: Path) -> None:
+    """Its allocator really refuses; the same rows are read in smaller pieces, to the same losses."""
+    told, (found, expected) = _full(tmp_path, method, 0.7, batch_size=48)
     assert any("pieces" in text for text in told), told
-    assert losses(heard) == pytest.approx(expected, rel=1e-3)
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.skipif(not is_pretended, reason="a toy cannot fill a real card")
+def test_where_rows_cannot_be_cut_layer_inputs_leave_the_card(tmp_path: Path) -> None:
+    make_toy(tmp_path / "llama", num_hidden_layers=24)
+    write_sums(tmp_path / "rows.jsonl")
+    told, (found, expected) = _full(tmp_path, {"key": "ssd_offload", "scheme": "D"}, 0.75, batch_size=8, steps=3)
+    assert "wait in RAM" in told[-1]
+    assert found == pytest.approx(expected, rel=1e-3)

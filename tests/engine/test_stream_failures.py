@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from studio.engine.checkpoint import Checkpoints
 from studio.engine.stream import store as stores
 from studio.engine.stream.driver import StreamDriver
+from studio.engine.stream.learner import Learner
+from studio.engine.stream.residents import Smalls
 from studio.errors import UserError
 from studio.machine import drive_file
 from studio.machine.drive_file import DriveFile, make_file
@@ -23,8 +26,6 @@ from studio.project.runs import Run
 from studio.protocol import commands, events
 from studio.worker.training import train
 from tests.helpers.small_run import assert_same_result, losses, make_run, train_here
-
-STEPS = {"steps": 6, "eval_every": 6, "precision": "bf16"}
 
 
 def _run(
@@ -35,9 +36,10 @@ def _run(
     clipping: str = "previous",
     cache_gb: float = 0,
     family: str = "llama",
+    precision: str = "bf16",
 ) -> Run:
     method = {"key": "ssd_offload", "scheme": scheme, "clipping": clipping, "cache_gb": cache_gb}
-    return make_run(folder, method=method, name=name, family=family, **STEPS)
+    return make_run(folder, method=method, name=name, family=family, precision=precision, steps=6, eval_every=6)
 
 
 def _fail_then_resume(folder: Path, monkeypatch: pytest.MonkeyPatch, match: str, **options: Any) -> None:
@@ -158,6 +160,57 @@ def test_cached_weights_are_given_back_when_memory_gets_scarce(tmp_path: Path, m
     assert [count for count, _, _ in seen] == [layers] * 3 + [0] * 3 and layers > 1
     assert [count for _, count, _ in seen] == [tiles] * 3 + [0] * 3 and tiles > layers
     assert seen[-1][2] < seen[2][2]
+
+
+@pytest.mark.parametrize("cache_gb", [0, 1])
+@pytest.mark.parametrize(
+    ("scheme", "clipping", "family"),
+    [("C", "previous", "llama"), ("E", "exact", "llama"), ("I", "layer", "llama"), ("D", "previous", "qwen3_moe")],
+)
+def test_memory_that_runs_out_while_layers_learn(
+    scheme: str, clipping: str, family: str, cache_gb: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some have learned, on the drive and in memory, and one has begun to: none of them learns twice."""
+    straight, failing = (
+        _run(tmp_path, name, scheme=scheme, clipping=clipping, cache_gb=cache_gb, family=family, precision="fp32")
+        for name in ("straight", "failing")
+    )
+    expected = losses(train_here(straight))
+    learn, left = Learner._learn_tile, [10**9]
+
+    def failing_once(learner: Learner, *given: Any) -> None:
+        learn(learner, *given)
+        left[0] -= 1
+        if left[0] == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def soon(driver: StreamDriver) -> None:
+        left[0] = 2
+
+    monkeypatch.setattr(Learner, "_learn_tile", failing_once)
+    _on_failing(monkeypatch, soon)
+    heard = train_here(failing)
+    assert left[0] < 0
+    assert any("2 pieces" in event.text for event in heard if isinstance(event, events.Notice))
+    assert losses(heard) == pytest.approx(expected, rel=2e-4)
+
+
+def test_memory_that_runs_out_as_the_last_of_a_step_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Norms have learned already, and of them memory has no other copy: the run stops, and can go on from before."""
+    learn, left = Smalls.learn, [10**9]
+
+    def failing_once(smalls: Smalls, *given: Any) -> None:
+        learn(smalls, *given)
+        left[0] -= 1
+        if left[0] == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def soon(driver: StreamDriver) -> None:
+        left[0] = 3
+
+    monkeypatch.setattr(Smalls, "learn", failing_once)
+    _on_failing(monkeypatch, soon)
+    _fail_then_resume(tmp_path, monkeypatch, "Memory ran out in step 4")
 
 
 @pytest.mark.slow

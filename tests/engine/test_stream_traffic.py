@@ -27,11 +27,12 @@ def test_a_new_size_takes_the_place_of_buffers_that_wait() -> None:
     """In use they stay, of the same size they are used again."""
     pool = BufferPool(pinned=False)
     kept, *free = [pool.take(4 * PAGE) for _ in range(3)]
-    for buffer in free:
-        pool.give(buffer)
-    assert pool.take(4 * PAGE) in free and pool.held_bytes == 12 * PAGE
-    pool.take(8 * PAGE)
-    assert pool.held_bytes == 16 * PAGE
+    while free:
+        pool.give(free.pop())
+    again = pool.take(4 * PAGE)
+    assert pool.held_bytes == 12 * PAGE
+    larger = pool.take(8 * PAGE)
+    assert pool.held_bytes == 16 * PAGE == len(again.memory) + len(kept.memory) + len(larger.memory)
     pool.give(kept)
     assert pool.take(4 * PAGE) is kept
 
@@ -80,11 +81,11 @@ def test_a_write_that_fails_is_raised_before_the_next_checkpoint(file: DriveFile
     assert not given
 
 
-def test_a_dropped_buffer_counts_no_more_and_a_given_one_is_used_again() -> None:
+def test_a_buffer_that_nobody_has_counts_no_more_and_a_given_one_is_used_again() -> None:
     pool = BufferPool(pinned=False)
     one = pool.take(PAGE)
     pool.give(one)
     assert pool.take(PAGE) is one
-    pool.drop(one)
+    assert pool.held_bytes == PAGE
+    del one
     assert pool.held_bytes == 0
-    assert pool.take(PAGE) is not one

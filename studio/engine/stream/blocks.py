@@ -199,6 +199,24 @@ class Blocks:
             self._let_go(unit)
         self._at = None
 
+    def take_back(self) -> None:
+        """A pass failed half way: no layer stays, no gradient, and nothing that was read ahead."""
+        for places in self._places.values():
+            for place in places:
+                place.own.grad = None
+        self._missing.clear()
+        self.end_descent()
+        self.release()
+        self._return_parcel()
+        for unit, held in self._sent_ahead.items():
+            self.store.release(unit, held.buffer)
+        for unit, (weights, rest) in self._ahead.items():
+            self.store.release(unit, self.store.wait(weights))
+            if rest is not None:
+                self.store.pool.give(self.store.wait(rest))
+        self._sent_ahead.clear()
+        self._ahead.clear()
+
     def end_descent(self) -> None:
         """No layer has gradients to come in this step."""
         self._gradients = torch.empty(0)
@@ -249,7 +267,7 @@ class Blocks:
             storage = tensor.untyped_storage()
             if self._now is None or storage.data_ptr() != self._numbers.untyped_storage().data_ptr():
                 graph.sizes[storage.data_ptr()] = storage.nbytes()
-                return tensor
+                return tensor.detach()  # what keeps its own outcome would keep itself, if no backward pass ever came
             assert tensor.dtype == self._numbers.dtype
             offset = tensor.storage_offset() - self._numbers.storage_offset()
             return _Lying(self._now, tensor.shape, tensor.stride(), offset)

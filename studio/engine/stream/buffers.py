@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import threading
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ class Buffer:
 
 
 class BufferPool:
-    """Buffers by size.
+    """Buffers by size. One that nobody holds goes back to the system.
 
     Attributes:
         held_bytes: of all buffers, in use or waiting.
@@ -36,7 +37,7 @@ class BufferPool:
     def __init__(self, *, pinned: bool) -> None:
         self._pinned = pinned
         self._free: dict[int, list[Buffer]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a buffer may go while another is taken
         self.held_bytes = 0
 
     def take(self, size: int) -> Buffer:
@@ -55,19 +56,11 @@ class BufferPool:
         with self._lock:
             self._free.setdefault(len(buffer.memory), []).append(buffer)
 
-    def drop(self, buffer: Buffer) -> None:
-        """Not needed again: its memory goes back to the system with the last who looks at it."""
-        if self._pinned:
-            torch.cuda.cudart().cudaHostUnregister(buffer.bytes.data_ptr())
-        with self._lock:
-            self.held_bytes -= len(buffer.memory)
-
     def _forgo(self, size: int) -> None:
         """Let free buffers of other sizes go for a new one: kinds of units are not at their most at the same time."""
         for other in sorted(self._free, reverse=True):
             while size > 0 and self._free[other]:
                 self._free[other].pop()
-                self.held_bytes -= other
                 size -= other
 
     def _make(self, size: int) -> Buffer:
@@ -75,7 +68,17 @@ class BufferPool:
         seen = torch.frombuffer(memory, dtype=torch.uint8)
         if self._pinned:
             _register(seen)
-        return Buffer(memory, seen)
+        buffer = Buffer(memory, seen)
+        weakref.finalize(buffer, self._went, size, seen.data_ptr()).atexit = False
+        return buffer
+
+    def _went(self, size: int, address: int) -> None:
+        """Nobody has a buffer any more. A card must know before other memory lies there."""
+        if self._pinned:
+            torch.cuda.synchronize()  # a copy may still be under way
+            torch.cuda.cudart().cudaHostUnregister(address)
+        with self._lock:
+            self.held_bytes -= size
 
 
 def _anonymous(size: int) -> mmap.mmap:

@@ -75,6 +75,7 @@ class StreamDriver(Driver):
     """
 
     measured_tokens = MEASURED_TOKENS
+    recomputes = True
 
     def __init__(
         self,
@@ -101,6 +102,8 @@ class StreamDriver(Driver):
         self._sums: dict[str, torch.Tensor] = {}
         self._gathered: dict[int, dict[str, torch.Tensor]] = {}
         self._spill: Spill | None = None
+        self._sums_before: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._can_take_back = True
         self._checkpoints = Path()
 
     def begin(self, loop: Loop) -> None:
@@ -135,6 +138,10 @@ class StreamDriver(Driver):
             parameter.requires_grad_(self._learns(self.parts.layer_of.get(name)))
         if (self._checkpoints / f"{number - 1:08d}" / MANIFEST).is_file():
             self.store.settle()
+        self._can_take_back = self.store.is_settled
+        self._learner.learned.clear()
+        if isinstance(self.parts.scheme, SchemeI):
+            self._sums_before = dict(self.parts.scheme.sums)
 
     def gradient(self, loop: Loop, rows: list[Rows], trained: float) -> float:
         """The whole step; nothing is left for the loop's optimizer."""
@@ -143,11 +150,11 @@ class StreamDriver(Driver):
         self._groups = {name: at_rate(group, self._step_of(name, number), rate) for name, group in self._groups.items()}
         waits = self._clip.waits
         if waits and self._spill is None:
-            kept = torch.bfloat16 if len(rows) == 1 and not self._is_exact(loop) else torch.float32
+            adds_up = loop.train.accumulation > 1 or loop.progress.pieces > 1
+            kept = torch.float32 if adds_up or self._is_exact(loop) else torch.bfloat16
             units = [*chain(*self.parts.blocks.units), *(end.at for end in self.parts.tiled)]
             self._spill = Spill(self.store, units, kept)
-        for left in (self._norms, self._sums, self._gathered):  # by a step that failed
-            left.clear()
+        self._norms.clear()
         lowest = 0 if self.parts.trains_ends else min(self._turns.active)
         under_way = self._vertical.climb(loop, rows, self._turns.active, lowest)
         loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained
@@ -169,6 +176,33 @@ class StreamDriver(Driver):
         self._finish(waits)
         self._turns.end_step()
         return loss
+
+    def take_back(self) -> bool:
+        """The drive still has what layers were before the step, unless no checkpoint could be written of that; memory
+        has it until what stays there learns, which is last.
+        """
+        self._vertical.take_back()
+        self._learner.take_back()
+        for left in (self._norms, self._sums, self._gathered):
+            left.clear()
+        for tiled in self.parts.tiled:
+            tiled.forget()
+        for parameter in (*(end.parameter for end in self.parts.ends), *self.parts.smalls.parameters.values()):
+            parameter.grad = None
+        if self._spill is not None:
+            self.store.traffic.drain()
+            self._spill.close()  # micro-batches in pieces add up to gradients of more bits
+            self._spill = None
+        if self._can_take_back:
+            self.store.roll_back(self._learner.learned)
+            self._learner.learned.clear()
+            if isinstance(self.parts.scheme, SchemeI):
+                self.parts.scheme.sums = dict(self._sums_before)
+        return self._can_take_back or not self._learner.learned
+
+    def give_way(self) -> str:
+        """Layer inputs leave a card."""
+        return self._vertical.give_way()
 
     def waited(self) -> float:
         """Seconds of the step that computing stood still."""
@@ -261,6 +295,7 @@ class StreamDriver(Driver):
             self._learn_spilt(scale)
             for tiled in learning:
                 self._learn_tiles(tiled, scale)
+        self._can_take_back = False
         for end in self.parts.ends:
             own = scale if waits else self._clip.of_unit(float(self._norms.get(end.name, 0.0)))
             self._learn_end(end, own)

@@ -103,6 +103,7 @@ class FrozenDriver(Driver):
     """The loop's hand on a streamed base: gradients of the adapters, in one pass up and one down."""
 
     measured_tokens = MEASURED_TOKENS
+    recomputes = True
 
     def __init__(self, store: Store, blocks: Blocks, vertical: Vertical) -> None:
         self.store, self._blocks, self._vertical = store, blocks, vertical
@@ -120,6 +121,15 @@ class FrozenDriver(Driver):
             self._vertical.descend(loop, under_way, at, then=at - 1)
         (summed,) = loop.sum(total)
         return summed / trained
+
+    def take_back(self) -> bool:
+        """A base that is only read is as it was."""
+        self._vertical.take_back()
+        return True
+
+    def give_way(self) -> str:
+        """Layer inputs leave a card."""
+        return self._vertical.give_way()
 
     def waited(self) -> float:
         """Seconds of the step that computing stood still."""

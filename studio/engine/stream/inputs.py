@@ -46,6 +46,13 @@ class Inputs:
             self._give(self._traffic.wait(reading))
         self._ahead.clear()
 
+    def leave(self) -> bool:
+        """From the next step on they wait in RAM beside a card; False if they were not on one."""
+        if self._place != "device" or self._device.type == "cpu":
+            return False
+        self._place = "ram"
+        return True
+
     def put(self, at: int, given: list[torch.Tensor]) -> None:
         """Keep a layer's inputs.
 
@@ -117,5 +124,3 @@ class Inputs:
         """Back to the pool, unless longer steps have come since."""
         if len(buffer.memory) == self._slot:
             self._pool.give(buffer)
-        else:
-            self._pool.drop(buffer)

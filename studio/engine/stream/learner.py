@@ -61,11 +61,15 @@ class Learner:
     Args:
         device: where the step is computed.
         seed: of the noise that rounding at random uses; the same step draws the same again.
+
+    Attributes:
+        learned: units that have begun to learn since somebody emptied it.
     """
 
     def __init__(self, store: Store, scheme: Scheme, *, device: torch.device, seed: int) -> None:
         self._store, self._scheme, self._device, self._seed = store, scheme, device, seed
         self._ahead: dict[tuple[int, int], Reading] = {}
+        self.learned: set[int] = set()
 
     def prefetch(self, at: int, *, number: int = _AHEAD) -> None:
         """Begin to read the first records of a unit."""
@@ -75,6 +79,7 @@ class Learner:
     def learn(self, lesson: Lesson) -> None:
         """One step of a unit; it is on its way to the drive when this returns."""
         at, tiles = lesson.at, self._tiles(lesson.at)
+        self.learned.add(at)
         for number, (first, end) in enumerate(tiles):
             record = self._take(at, first, end)
             for later in tiles[number + 1 : number + 1 + _AHEAD]:
@@ -86,6 +91,7 @@ class Learner:
 
     def learn_tile(self, lesson: Lesson, first: int, end: int) -> None:
         """One step of one tile of a unit whose weights come tile by tile; the caller finishes the unit."""
+        self.learned.add(lesson.at)
         record = self._take(lesson.at, first, end)
         later = [tile for tile in self._tiles(lesson.at) if tile[0] >= end][:_AHEAD]
         for tile in later if self._store.layout.parts else []:
@@ -94,6 +100,13 @@ class Learner:
         if record is not None:
             self._store.write_record(lesson.at, first, record)
         self._store.write_span(lesson.at, first, lesson.weights)
+
+    def take_back(self) -> None:
+        """A step failed half way: nothing stays of what was read ahead."""
+        for reading in self._ahead.values():
+            if not reading.is_kept:
+                self._store.pool.give(self._store.wait(reading))
+        self._ahead.clear()
 
     def _learn_tile(self, lesson: Lesson, bits: torch.Tensor, first: int, end: int, record: Buffer | None) -> None:
         """On the device as a whole; torch on the processor in pieces that stay in its cache."""

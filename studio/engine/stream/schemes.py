@@ -339,8 +339,8 @@ class SchemeI(Scheme):
         memory = 1 - step**-0.8
         if segment.name in self.sums:
             known = self.sums[segment.name]
-            rows = known[0].to(rows).mul_(memory).add_(rows, alpha=1 - memory)
-            columns = known[1].to(columns).mul_(memory).add_(columns, alpha=1 - memory)
+            rows = known[0].to(rows).mul(memory).add_(rows, alpha=1 - memory)  # others may want what was known
+            columns = known[1].to(columns).mul(memory).add_(columns, alpha=1 - memory)
         self.sums[segment.name] = rows, columns
         return rows / rows.mean().clamp_min(1e-30), columns
 

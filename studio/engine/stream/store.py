@@ -6,7 +6,7 @@ it down to the drive and tells which slots are new; the checkpoint that says so 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -91,7 +91,6 @@ class Store:
         if at in self.cached and _spare_bytes() < self._least_spare:
             self.cached.discard(at)
             self._kept.pop(at, None)
-            self.pool.drop(buffer)
         elif at in self.cached:
             self._kept[at] = buffer
         else:
@@ -211,6 +210,19 @@ class Store:
         self.traffic.drain()
         self._committed = list(self._working)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is newer than the newest checkpoint."""
+        return self._working == self._committed
+
+    def roll_back(self, units: Collection[int]) -> None:
+        """These units are again as the newest checkpoint has them; what stays of them in memory may not be."""
+        self.traffic.drain()
+        for at in units:
+            self._working[at] = self._committed[at]
+            self._kept.pop(at, None)
+        self._kept_records = {tile: kept for tile, kept in self._kept_records.items() if tile[0] not in units}
+
     def close(self) -> None:
         """End the threads and let go of the files."""
         self.traffic.close()
@@ -227,7 +239,6 @@ class Store:
         if tile in self.cached_records and _spare_bytes() < self._least_spare:
             self.cached_records.discard(tile)
             self._kept_records.pop(tile, None)
-            self.pool.drop(buffer)
         elif tile in self.cached_records:
             self._kept_records[tile] = buffer
         else:

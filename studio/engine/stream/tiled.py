@@ -67,8 +67,10 @@ class TiledEnd:
     def tiles(self) -> Iterator[tuple[int, torch.Tensor]]:
         """(number of the first row, rows) of each tile, the next one read ahead."""
         for first, _, buffer, numbers in self.read_tiles():
-            yield first // self.width, self.as_rows(numbers, first)
-            self._store.pool.give(buffer)
+            try:
+                yield first // self.width, self.as_rows(numbers, first)
+            finally:
+                self._store.pool.give(buffer)
 
     def read_tiles(self) -> Iterator[tuple[int, int, Buffer, torch.Tensor]]:
         """(first number, end, buffer of weights, numbers on the device) of each; the caller keeps the buffer."""
@@ -206,6 +208,10 @@ class TiledHead(nn.Module):
         finally:
             self._asked = None
         self._known = _score(self.end, asked)
+
+    def take_back(self) -> None:
+        """A pass failed half way: the next one asks anew."""
+        self._known.clear()
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class Reading:
     check: Callable[[Buffer], None] | None = None
 
     @property
+    def is_kept(self) -> bool:
+        """Whether the buffer is one that stays in memory."""
+        return not self.futures
+
+    @property
     def is_done(self) -> bool:
         return all(future.done() for future in self.futures)
 

@@ -234,6 +234,22 @@ class Vertical:
             del out
         self._graphs.pop(at, None)
 
+    def take_back(self) -> None:
+        """A pass failed half way: nothing of it is kept."""
+        self._graphs.clear()
+        self._inputs.clear()
+        self._blocks.take_back()
+        if self._head is not None:
+            self._head.take_back()
+        for tiled in (self._embedding, self._head):
+            if tiled is not None:
+                tiled.end.forget()
+
+    def give_way(self) -> str:
+        """Layer inputs wait in RAM, if they do not yet; what was done."""
+        done = "Layer inputs now wait in RAM, not on the card; the result stays the same"
+        return done if self._inputs.leave() else ""
+
     def close(self) -> None:
         """Nothing is kept any more."""
         self._inputs.close()
