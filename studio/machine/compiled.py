@@ -9,7 +9,7 @@ from pathlib import Path
 
 import studio
 
-VERSION = 1
+VERSION = 2
 """Of its functions' arguments; the C file says the same."""
 
 

@@ -14,15 +14,16 @@ from unittest.mock import patch
 import torch
 
 from studio.engine.stream import fused_update
-from studio.engine.stream.schemes import SCHEMES, Hyper, Scheme, Segment, Tile
+from studio.engine.stream.adamw import Hyper
+from studio.engine.stream.schemes import SCHEMES, Scheme, Segment, Tile
 
-COUNT, TILES = 1 << 20, 10
+COUNT, TILES, WIDTH = 1 << 20, 10, 1 << 10
 
 
 def main() -> None:
-    """Schemes E and F."""
+    """All schemes."""
     torch.set_num_threads(1)
-    for key in "EF":
+    for key in "CDEFI":
         compiled = nanoseconds(SCHEMES[key]())
         with patch.object(fused_update, "library", lambda: None):
             plain = nanoseconds(SCHEMES[key]())
@@ -49,7 +50,8 @@ def nanoseconds(scheme: Scheme) -> float:
             for first in range(0, COUNT, piece):
                 end = first + piece
                 own = {part.name: record[part.name][first // part.every : end // part.every] for part in scheme.parts}
-                segment = Segment(0, piece, 0.0, lambda a, b, all=gradient[first:end]: all[a:b], 1.0, (1, piece), "w")
+                shape = piece // WIDTH, WIDTH
+                segment = Segment(0, piece, 0.0, lambda a, b, all=gradient[first:end]: all[a:b], 1.0, shape, "w")
                 scheme.learn(Tile(weights[first:end], own, [segment], Hyper(step, 1e-4), 0, lambda _, n: noise[:n]))
             times.append((time.perf_counter() - begun) / COUNT * 1e9)
     return statistics.median(times)

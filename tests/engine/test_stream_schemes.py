@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from studio.engine.stream import schemes
-from studio.engine.stream.schemes import Hyper, SchemeI, Segment, Tile
+from studio.engine.stream.adamw import Hyper
+from studio.engine.stream.schemes import SchemeI, Segment, Tile
 
 
 def _adalomo(weight: torch.Tensor, gradients: list[torch.Tensor], *, rate: float, decay: float) -> torch.Tensor:

@@ -17,12 +17,13 @@ from torch import nn
 from studio.engine.checkpoint import MANIFEST
 from studio.engine.driver import Driver
 from studio.engine.stream import fused_update
+from studio.engine.stream.adamw import Hyper
 from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.clipping import Clip, Clipping
 from studio.engine.stream.create import Made
 from studio.engine.stream.learner import Gradient, Group, Learner, Lesson, at_rate
 from studio.engine.stream.residents import End, Smalls
-from studio.engine.stream.schemes import CACHED, Hyper, Scheme, SchemeI
+from studio.engine.stream.schemes import CACHED, Scheme, SchemeI
 from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
@@ -418,8 +419,8 @@ def _notices(loop: Loop, store: Store) -> list[events.Notice]:
     if not store.is_direct:
         text = "This drive's file system knows no direct input and output: weights also pass through the page cache."
         found.append(events.Notice(severity="warning", text=text, hint="It works, but slower and with less spare RAM."))
-    if loop.accelerator.device.type == "cpu" and store.layout.scheme in ("E", "F") and fused_update.library() is None:
-        text = "The compiled update is not there: torch updates weights, which takes seven times as long."
+    if loop.accelerator.device.type == "cpu" and fused_update.library() is None:
+        text = "The compiled update is not there: torch updates weights, which takes three to seven times as long."
         found.append(events.Notice(text=text, hint="tunesmith doctor says why, and what to do."))
     if loop.train.early_stopping:
         text = "A streamed run keeps one state of its weights: stopped early, it ends with its last, not its best."

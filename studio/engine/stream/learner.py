@@ -10,8 +10,9 @@ from math import prod
 
 import torch
 
+from studio.engine.stream.adamw import Hyper
 from studio.engine.stream.buffers import Buffer
-from studio.engine.stream.schemes import CACHED, Hyper, Scheme, Segment, Tile
+from studio.engine.stream.schemes import CACHED, Scheme, Segment, Tile
 from studio.engine.stream.store import Store
 from studio.engine.stream.traffic import Reading
 from studio.models.store_layout import StoredTensor

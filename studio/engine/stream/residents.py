@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from studio.engine.stream.adamw import adamw
 from studio.engine.stream.learner import Group
-from studio.engine.stream.schemes import adamw
 
 
 class Smalls:

@@ -9,13 +9,14 @@ a step (second memory, short masters) is rounded at random, or it would never ch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import prod
 
 import torch
 
 from studio.engine.stream import fused_update
+from studio.engine.stream.adamw import Hyper, adamw
 from studio.models.store_layout import TILE, Part
 
 BLOCK = 256
@@ -46,17 +47,6 @@ class Segment:
     scale: float
     shape: tuple[int, ...]
     name: str
-
-
-@dataclass(frozen=True)
-class Hyper:
-    """What AdamW is told at step `step` (the first is 1)."""
-
-    step: int
-    rate: float
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
 
 
 @dataclass
@@ -105,10 +95,13 @@ class Scheme:
 
     def piece(self, device: torch.device) -> int | None:
         """Numbers to learn at once, None for all that are there."""
-        return CACHED if device.type == "cpu" else None
+        return None if device.type != "cpu" or fused_update.offers(self.key, device) else CACHED
 
     def learn(self, tile: Tile) -> None:
         """One AdamW step on a tile."""
+        if fused_update.offers(self.key, tile.weights.device):
+            self._learn_compiled(tile)
+            return
         master = self.master(tile.weights, tile.record, self.scratch.take("master", tile.weights))
         first, second = self.first(tile.record), self.second(tile.record)
         for segment in tile.segments:
@@ -116,6 +109,19 @@ class Scheme:
             gradient = self.gradient(segment, 0, segment.end - segment.first)
             adamw(master[part], gradient, first[part], second[part], segment.decay, tile.hyper)
         self.keep(tile, master, first, second)
+
+    def _learn_compiled(self, tile: Tile) -> None:
+        for segment in tile.segments:
+            fused_update.learn(
+                self.key,
+                tile.weights[segment.first : segment.end],
+                {part.name: tile.record[part.name][segment.first // part.every :] for part in self.parts},
+                segment.gradient(0, segment.end - segment.first),
+                scale=segment.scale,
+                decay=segment.decay,
+                hyper=tile.hyper,
+                seed=tile.seed + segment.first,
+            )
 
     def gradient(self, segment: Segment, first: int, end: int) -> torch.Tensor:
         """That part in fp32, a copy where it is changed; to be used up before the next is asked for."""
@@ -189,24 +195,6 @@ class SchemeE(Scheme):
         Part("ms", "float32", 4, BLOCK),
         Part("vs", "float32", 4, BLOCK),
     )
-
-    def piece(self, device: torch.device) -> int | None:
-        return None if _is_fused(device) else super().piece(device)
-
-    def learn(self, tile: Tile) -> None:
-        if not _is_fused(tile.weights.device):
-            super().learn(tile)
-            return
-        for segment in tile.segments:
-            fused_update.learn(
-                tile.weights[segment.first : segment.end],
-                {part.name: tile.record[part.name][segment.first // part.every :] for part in self.parts},
-                segment.gradient(0, segment.end - segment.first),
-                scale=segment.scale,
-                decay=segment.decay,
-                **asdict(tile.hyper),
-                seed=tile.seed + segment.first,
-            )
 
     def first(self, record: dict[str, torch.Tensor]) -> torch.Tensor:
         root = self.scratch.take("first", record["m"]).copy_(record["m"]).view(-1, BLOCK)
@@ -290,6 +278,13 @@ class SchemeI(Scheme):
     def piece(self, device: torch.device) -> int | None:
         return None
 
+    def learn(self, tile: Tile) -> None:
+        for at, matrix in enumerate(chain.from_iterable(map(_matrices, tile.segments))):
+            if fused_update.offers(self.key, tile.weights.device):
+                self._learn_compiled_matrix(tile, matrix)
+            else:
+                self._learn_matrix(tile, at, matrix)
+
     def master(
         self, weights: torch.Tensor, record: dict[str, torch.Tensor], out: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -304,9 +299,19 @@ class SchemeI(Scheme):
     ) -> None:
         weights.copy_(master.view(torch.int32).add_(_HALF if noise is None else noise).bitwise_right_shift_(16))
 
-    def learn(self, tile: Tile) -> None:
-        for at, matrix in enumerate(chain.from_iterable(map(_matrices, tile.segments))):
-            self._learn_matrix(tile, at, matrix)
+    def _learn_compiled_matrix(self, tile: Tile, segment: Segment) -> None:
+        gradient = segment.gradient(0, segment.end - segment.first).view(segment.shape[0], -1)
+        rows, columns = self._known(segment.name, tile.hyper.step, *fused_update.squares(gradient, segment.scale))
+        fused_update.learn_matrix(
+            tile.weights[segment.first : segment.end],
+            gradient,
+            rows,
+            columns,
+            scale=segment.scale,
+            decay=segment.decay,
+            rate=tile.hyper.rate,
+            seed=tile.seed + segment.first,
+        )
 
     def _learn_matrix(self, tile: Tile, at: int, segment: Segment) -> None:
         """A few rows at a time, three times over: what it takes beside the gradient does not grow with the matrix."""
@@ -335,13 +340,18 @@ class SchemeI(Scheme):
             square = self.gradient(segment, *span).view(-1, width).square()
             means.append(square.mean(1))
             sums.append(square.sum(0))
-        rows, columns = torch.cat(means), torch.stack(sums).sum(0).div_(segment.shape[0])
+        return self._known(segment.name, step, torch.cat(means), torch.stack(sums).sum(0).div_(segment.shape[0]))
+
+    def _known(
+        self, name: str, step: int, rows: torch.Tensor, columns: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """With those of the steps before; rows are divided by their mean."""
         memory = 1 - step**-0.8
-        if segment.name in self.sums:
-            known = self.sums[segment.name]
+        if name in self.sums:
+            known = self.sums[name]
             rows = known[0].to(rows).mul(memory).add_(rows, alpha=1 - memory)  # others may want what was known
             columns = known[1].to(columns).mul(memory).add_(columns, alpha=1 - memory)
-        self.sums[segment.name] = rows, columns
+        self.sums[name] = rows, columns
         return rows / rows.mean().clamp_min(1e-30), columns
 
     def _direction(
@@ -352,10 +362,6 @@ class SchemeI(Scheme):
         own = rows[span[0] // len(columns) : span[1] // len(columns)]
         size = self.scratch.take("direction", gradient.view(-1)).view(gradient.shape)
         return torch.mul(own[:, None], columns, out=size).add_(1e-30).rsqrt_().mul_(gradient)
-
-
-def _is_fused(device: torch.device) -> bool:
-    return device.type == "cpu" and fused_update.library() is not None
 
 
 def _matrices(segment: Segment) -> Iterator[Segment]:
@@ -385,29 +391,3 @@ def _integers(bits: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
 
 
 SCHEMES: dict[str, type[Scheme]] = {kind.key: kind for kind in (Scheme, SchemeD, SchemeE, SchemeF, SchemeI)}
-
-
-def adamw(
-    weights: torch.Tensor,
-    gradient: torch.Tensor,
-    first: torch.Tensor,
-    second: torch.Tensor,
-    decay: float,
-    hyper: Hyper,
-) -> None:
-    """torch's own fused kernel, which is also what an AdamW in memory runs: the same bits."""
-    torch._fused_adamw_(
-        [weights],
-        [gradient],
-        [first],
-        [second],
-        [],
-        [torch.tensor(float(hyper.step), device=weights.device)],
-        lr=hyper.rate,
-        beta1=hyper.beta1,
-        beta2=hyper.beta2,
-        weight_decay=decay,
-        eps=hyper.epsilon,
-        amsgrad=False,
-        maximize=False,
-    )
