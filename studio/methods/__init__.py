@@ -62,6 +62,7 @@ class Trained:
         read_bytes, written_bytes: of the drive, in one optimizer step.
         lingering_bytes: of those read, what is there already: the last layer up is the first one down.
         exact_bytes: read beside those where arithmetic is fp32 and 16 bits are not all there is of the weights.
+        rest_bytes: of each streamed number, what is read with its 16 bits for that.
         spilt_bytes: of those written and read, gradients that wait on the drive in 16 bits; with several micro-batches
             or arithmetic in fp32 they have 32.
         cacheable_bytes: of those read twice a step, what spare RAM may keep instead; `cacheable_state_bytes`: of those
@@ -121,6 +122,7 @@ class Trained:
     written_bytes: int = 0
     lingering_bytes: int = 0
     exact_bytes: int = 0
+    rest_bytes: int = 2
     spilt_bytes: int = 0
     cacheable_bytes: int = 0
     cacheable_state_bytes: int = 0

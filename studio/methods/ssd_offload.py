@@ -89,8 +89,8 @@ _BEHIND_BYTES = 35_000_000
 _SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
 """The same where a processor has 16-bit products: for each number of the widest matrix, and beside (five schemes, four
 widths)."""
-_COMPILED_BYTES = {"E": 6_000_000, "F": 6_000_000}
-"""Less than that where these learn in the compiled pass (three widths)."""
+_COMPILED_BYTES = {"E": 6_000_000, "F": 6_000_000, "I": 6_000_000}
+"""Less than that where these learn in the compiled pass (three widths; C and D take as much)."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
@@ -127,6 +127,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         layer_inputs=params.inputs_place,
         tile_rows=tile_rows(shapes),
         lingering_bytes=last,
+        rest_bytes=_REST_BYTES[params.scheme],
         exact_bytes=_REST_BYTES[params.scheme] * exact // 2,
         spilt_bytes=spilt,
         cacheable_bytes=2 * sum(shapes.layer_sizes),

@@ -193,13 +193,16 @@ def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, bat
 
 
 def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> float:
-    """Beside streamed matrices: where they have adapters, what a processor's 16-bit products take; where they learn,
-    what a processor takes with them, and what a card has of the widest and its gradient in fp32 while the first product
-    of a layer learns (3.2 bytes a number, less 12 MB, in five schemes at two sizes).
+    """Beside streamed matrices. In fp32 what is not read of them, for no less than fp32 is counted. Where they have
+    adapters, what a processor's 16-bit products take; where they learn, what a processor takes with them, and what a
+    card has of the widest and its gradient in fp32 while the first product of a layer learns (3.2 bytes a number, less
+    12 MB, in five schemes at two sizes).
     """
     is_short = batch.compute == 2 and not batch.widened
     if trained.passing:
         return _passing_bytes(trained, batch, device)
+    if batch.compute == 4 and not batch.widened and trained.layer_inputs and not device.is_card:
+        return -float((2 - trained.rest_bytes) * max(shapes.layer_sizes, default=0))
     if is_short and trained.short_bytes and not device.is_card:
         return float(trained.short_bytes - trained.extra_bytes)
     if not trained.layer_inputs or is_short == device.is_card or bool(trained.adapter) == device.is_card:

@@ -11,6 +11,9 @@ from studio.planner.activations import Kept, MicroBatch
 
 KINDS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "quantisation", "other")
 
+_ATTENTION = 0.4
+"""Of a layer's activations, about those of its attention: the last that are there as its gradients come."""
+
 
 @dataclass(frozen=True)
 class Steady:
@@ -26,6 +29,7 @@ class Steady:
         waiting: the same in fp32, while it waits for the embedding's to be added to it (tied) or stands alone.
         embedding_gradient: short-lived copies at the end, beyond the gradients themselves.
         lowest: gradients that come last: of the lowest layer and the embeddings.
+        gathers: whether those of a layer wait for each other, so that `lowest` are all but the first.
         moved: a layer's weights a second time, while it computes.
         unpacked: a 4-bit layer's weights, unpacked for use.
         scratch: what the optimizer's step needs beside.
@@ -44,6 +48,7 @@ class Steady:
     waiting: float
     embedding_gradient: float
     lowest: float
+    gathers: bool
     moved: float
     unpacked: float
     scratch: float
@@ -92,7 +97,8 @@ def steady(
         head_gradient=float(batch.compute * ends) if trained.ends else 0.0,
         waiting=4.0 * ends if trained.ends and not (shapes.head and accumulates) else 0.0,
         embedding_gradient=4.0 * shapes.embedding * _copies(shapes, accumulates=accumulates) if trained.ends else 0.0,
-        lowest=0.0 if accumulates or trained.learns_whole else min(gradients, 4.0 * _lowest(shapes, trained)),
+        lowest=0.0 if accumulates else min(gradients, 4.0 * _lowest(shapes, trained)),
+        gathers=trained.learns_whole and not accumulates,
         moved=float(batch.compute * trained.moved),
         unpacked=batch.compute * shapes.widest if quantised else 0.0,
         scratch=scratch + trained.scratch_bytes,
@@ -143,6 +149,11 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
         "last layer back": _memory(
             base, activations=kept.one_layer + kept.returning + base.taking, gradients=base.gradients - base.lowest
         ),
+        "layer gathered": _memory(
+            base,
+            activations=_ATTENTION * kept.one_layer + kept.returning,
+            gradients=base.gradients if base.gathers else 0.0,
+        ),
         "embeddings": _memory(base, activations=base.embedding_gradient, gradients=base.gradients),
         "optimizer": while_stepping(base),
         "evaluation": _memory(base, activations=max(kept.moving + base.moved, loss)),
@@ -171,5 +182,7 @@ def _copies(shapes: Shapes, *, accumulates: bool) -> int:
 
 
 def _lowest(shapes: Shapes, trained: Trained) -> float:
+    if trained.learns_whole:
+        return max(0, max(shapes.layer_sizes, default=0) - shapes.widest)
     layer = sum(shapes.layer_sizes) / max(1, shapes.layers)
     return min(1, trained.layers) * layer + (shapes.embedding if trained.ends and shapes.head else 0)

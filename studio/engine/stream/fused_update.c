@@ -276,6 +276,7 @@ AVX512 matrix_avx512(MATRIX_ARGUMENTS) MATRIX
 
 static int kind(void)
 {
+    __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         return 0;
     return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
