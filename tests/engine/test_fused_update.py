@@ -65,11 +65,14 @@ def test_does_what_torch_does(key: str, scale: float, decay: float, dtype: torch
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("scale", "decay"), [(1.0, 0.0), (0.37, 0.1)])
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9)])
 @pytest.mark.parametrize("key", ["C", "D"])
-def test_keeps_the_bits_of_torch(key: str, scale: float, decay: float, dtype: torch.dtype) -> None:
+def test_keeps_the_bits_of_torch(
+    key: str, betas: tuple[float, float], scale: float, decay: float, dtype: torch.dtype
+) -> None:
     if not fused_update.offers(key, torch.device("cpu")):
         pytest.skip("not offered on this processor, whose torch adds up in another order")
-    for _, (found, other), (expected, record) in _both(key, scale, decay, dtype):
+    for _, (found, other), (expected, record) in _both(key, scale, decay, dtype, betas):
         assert torch.equal(found, expected) and found.unique().numel() > 10_000
         assert all(torch.equal(other[name], record[name]) for name in record)
 
@@ -105,7 +108,9 @@ def test_a_matrix_without_state_learns_as_with_torch(
     assert changed > 0.2
 
 
-def _both(key: str, scale: float, decay: float, dtype: torch.dtype) -> Iterator[tuple[int, _State, _State]]:
+def _both(
+    key: str, scale: float, decay: float, dtype: torch.dtype, betas: tuple[float, float] = (0.9, 0.999)
+) -> Iterator[tuple[int, _State, _State]]:
     """(numbers, compiled, torch's) after each of five steps, which begin alike on both sides.
 
     With gradients of all sizes and of none, of a matrix that ends within a block.
@@ -125,9 +130,10 @@ def _both(key: str, scale: float, decay: float, dtype: torch.dtype) -> Iterator[
         gradient = (torch.randn(own, generator=draw) * sizes).to(dtype)
         segment = Segment(0, own, decay, lambda a, b, all=gradient: all[a:b], scale, (1, own), "matrix")
         others, other = weights.clone(), {name: part.clone() for name, part in record.items()}
-        scheme.learn(Tile(others, other, [segment], Hyper(step, 1e-3), SEED, _noise))
+        hyper = Hyper(step, 1e-3, *betas)
+        scheme.learn(Tile(others, other, [segment], hyper, SEED, _noise))
         with without_compiled():
-            scheme.learn(Tile(weights, record, [segment], Hyper(step, 1e-3), SEED, _noise))
+            scheme.learn(Tile(weights, record, [segment], hyper, SEED, _noise))
         assert torch.equal(others[own:], weights[own:]) and not other["m"][own:].any()
         yield own, (scheme.master(others, other), other), (scheme.master(weights, record), record)
 

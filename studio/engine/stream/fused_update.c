@@ -1,6 +1,6 @@
 /* One AdamW step of schemes C to F (schemes.py says what they keep), each number read and written once, and scheme I's,
- * which needs a matrix's gradient three times. torch makes up to thirty passes of it. Built by setup (pyproject.toml) where
- * there is a C compiler, and called through ctypes.
+ * which needs a matrix's gradient three times. torch makes up to thirty passes of it. Built by setup (pyproject.toml)
+ * where there is a C compiler, and called through ctypes.
  */
 #include <math.h>
 #include <stdint.h>
@@ -61,6 +61,8 @@ INLINE void learn_exact(int64_t count, int is_short, int is_rest, int16_t *restr
 {
     float *m32 = m, *v32 = v;
     uint16_t *m16 = m, *v16 = v;
+    const int is_near = h.new1 < 0.5f; /* the end that torch counts from */
+    const float share = is_near ? h.new1 : h.new1 - 1;
     for (int64_t k = 0; k < count; k++) {
         float p = number((int32_t)((uint32_t)w[k] * 65536 + r[k])) * h.keep;
         float g = is_wide ? ((const float *)gradient)[k]
@@ -68,7 +70,7 @@ INLINE void learn_exact(int64_t count, int is_short, int is_rest, int16_t *restr
         float mean = is_short ? number((int32_t)((uint32_t)m16[k] << 16)) : m32[k];
         float square = is_short ? number((int32_t)((uint32_t)v16[k] << 16)) : v32[k];
         g *= h.scale;
-        mean = fmaf(h.new1, g - mean, mean);
+        mean = fmaf(share, g - mean, is_near ? mean : g);
         const float own = h.new2 * g, old = square * h.old2;
         square = is_rest ? fmaf(square, h.old2, own * g) : fmaf(own, g, old);
         const float size = sqrtf(square) / h.divisor;

@@ -48,13 +48,15 @@ def offers(scheme: str, device: torch.device) -> bool:
 def _is_exact() -> bool:
     """Whether scheme C keeps the bits of torch's own AdamW, whose order of additions is nowhere promised."""
     draw = torch.Generator().manual_seed(0)
-    weights, rest = (torch.zeros(_TRIED, dtype=torch.int16) for _ in range(2))
-    record = {"r": rest, "m": torch.zeros(_TRIED), "v": torch.zeros(_TRIED)}
-    expected = [torch.zeros(_TRIED) for _ in range(3)]
-    for step in range(1, 4):
-        gradient = torch.randn(_TRIED, generator=draw) * torch.logspace(-12, 2, _TRIED)
-        adamw(expected[0], gradient, expected[1], expected[2], 0.1, Hyper(step, 1e-3))
-        learn("C", weights, record, gradient, scale=1.0, decay=0.1, hyper=Hyper(step, 1e-3), seed=0)
+    for beta1, beta2 in ((0.9, 0.999), (0.4, 0.9)):  # torch averages in two ways
+        weights, rest = (torch.zeros(_TRIED, dtype=torch.int16) for _ in range(2))
+        record = {"r": rest, "m": torch.zeros(_TRIED), "v": torch.zeros(_TRIED)}
+        expected = [torch.zeros(_TRIED) for _ in range(3)]
+        for step in range(1, 4):
+            gradient = torch.randn(_TRIED, generator=draw) * torch.logspace(-12, 2, _TRIED)
+            hyper = Hyper(step, 1e-3, beta1, beta2)
+            adamw(expected[0], gradient, expected[1], expected[2], 0.1, hyper)
+            learn("C", weights, record, gradient, scale=1.0, decay=0.1, hyper=hyper, seed=0)
         master = (weights.int() << 16).add_(rest).view(torch.float32)
         if not all(map(torch.equal, (master, record["m"], record["v"]), expected)):
             return False
