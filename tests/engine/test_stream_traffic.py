@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,12 @@ def test_a_buffer_that_nobody_has_counts_no_more_and_a_given_one_is_used_again()
     assert pool.held_bytes == PAGE
     del one
     assert pool.held_bytes == 0
+
+
+def test_buffers_go_with_their_pool() -> None:
+    pool = BufferPool(pinned=False)
+    pool.give(pool.take(PAGE))
+    (waiting,) = pool._free[PAGE]
+    gone = weakref.ref(waiting)
+    del waiting, pool
+    assert gone() is None

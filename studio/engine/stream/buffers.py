@@ -27,18 +27,31 @@ class Buffer:
         return self.bytes[start:end].view(dtype)
 
 
-class BufferPool:
-    """Buffers by size. One that nobody holds goes back to the system.
+class _Count:
+    """Bytes of a pool's buffers. Apart from the pool, which each buffer would else keep alive."""
 
-    Attributes:
-        held_bytes: of all buffers, in use or waiting.
-    """
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._lock = threading.RLock()  # a buffer may go while another is counted
+
+    def add(self, size: int) -> None:
+        with self._lock:
+            self.bytes += size
+
+
+class BufferPool:
+    """Buffers by size. One that nobody holds goes back to the system."""
 
     def __init__(self, *, pinned: bool) -> None:
         self._pinned = pinned
         self._free: dict[int, list[Buffer]] = {}
-        self._lock = threading.RLock()  # a buffer may go while another is taken
-        self.held_bytes = 0
+        self._lock = threading.Lock()
+        self._count = _Count()
+
+    @property
+    def held_bytes(self) -> int:
+        """Of all buffers, in use or waiting."""
+        return self._count.bytes
 
     def take(self, size: int) -> Buffer:
         """A buffer of this size; what is in it is left over."""
@@ -46,7 +59,7 @@ class BufferPool:
             waiting = self._free.get(size)
             if waiting:
                 return waiting.pop()
-            self.held_bytes += size
+            self._count.add(size)
             if not self._pinned:  # registering with a card takes far longer than fresh memory
                 self._forgo(size)
         return self._make(size)
@@ -69,16 +82,16 @@ class BufferPool:
         if self._pinned:
             _register(seen)
         buffer = Buffer(memory, seen)
-        weakref.finalize(buffer, self._went, size, seen.data_ptr()).atexit = False
+        weakref.finalize(buffer, _went, self._count, size, seen.data_ptr() if self._pinned else None).atexit = False
         return buffer
 
-    def _went(self, size: int, address: int) -> None:
-        """Nobody has a buffer any more. A card must know before other memory lies there."""
-        if self._pinned:
-            torch.cuda.synchronize()  # a copy may still be under way
-            torch.cuda.cudart().cudaHostUnregister(address)
-        with self._lock:
-            self.held_bytes -= size
+
+def _went(count: _Count, size: int, address: int | None) -> None:
+    """Nobody has a buffer any more. A card must know before other memory lies at its address."""
+    if address is not None:
+        torch.cuda.synchronize()  # a copy may still be under way
+        torch.cuda.cudart().cudaHostUnregister(address)
+    count.add(-size)
 
 
 def _anonymous(size: int) -> mmap.mmap:
