@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
+from studio.engine.prepared import Base
 from studio.engine.stream import frozen, prepare
 from studio.engine.stream.blocks import Blocks
 from studio.engine.stream.four_bits import Unpacker, empty_layer, pack
 from studio.errors import Cancelled, UserError
 from studio.machine.drive_file import DriveFile
+from studio.methods import METHODS
 from studio.models.streamed_copies import copies_dir, delete_copy, streamed_copies
 from studio.paths import cache_dir
 from studio.project.runs import Run
 from studio.protocol import commands, events
 from tests.helpers.small_run import assert_same_result, losses, make_run, result_tensors, train_here
+from tests.helpers.toy_models import make_toy
 
 
 def _method(key: str, placement: str, **more: Any) -> dict[str, Any]:
@@ -75,6 +79,28 @@ def test_ends_in_tiles_give_the_same_loss(
     monkeypatch.setattr(frozen, "TILE", 1 << 13)
     _, expected, _, heard = _both(tmp_path, key, family=family, steps=6, accumulation=2)
     assert heard == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3_moe"])
+def test_with_adapters_off_it_is_the_base(family: str, tmp_path: Path) -> None:
+    """What preference objectives compare with costs no second model."""
+    folder = make_toy(tmp_path / family, family)
+    base = Base(folder, "toy", torch.device("cpu"), "fp32", seed=0, activation_checkpointing=False)
+    method = METHODS.get("lora")
+    prepared = method.prepare(base, method.Params(placement="drive", cache_gb=0))
+    ids = torch.arange(1, 9)[None]
+    try:
+        with torch.no_grad():
+            expected = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)(ids).logits
+            for parameter in prepared.trainable().values():
+                parameter.add_(0.1)
+            changed = prepared.model(ids).logits
+            with prepared.model.disable_adapter():
+                found = prepared.model(ids).logits
+    finally:
+        prepared.close()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert (changed - expected).abs().max() > 0.1
 
 
 def test_goes_on_exactly_from_the_same_shards(tmp_path: Path) -> None:
