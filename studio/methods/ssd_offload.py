@@ -89,6 +89,8 @@ _BEHIND_BYTES = 35_000_000
 _SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
 """The same where a processor has 16-bit products: for each number of the widest matrix, and beside (five schemes, four
 widths)."""
+_GATHERED_EACH = 0.25
+"""The same of each number of a layer whose gradients wait for each other (four widths)."""
 _COMPILED_BYTES = {"E": 6_000_000, "F": 6_000_000, "I": 6_000_000}
 """Less than that where these learn in the compiled pass (three widths; C and D take as much)."""
 
@@ -109,6 +111,8 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     most = int(6 * each * layer)
     extra = min(most, int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES)
     short = min(most + 12 * layer, int(records + _SHORT_EACH * piece) + _SHORT_BYTES)
+    if params.clipping == "layer":
+        short += int(_GATHERED_EACH * layer)
     if compiled_path():
         short -= min(short, _COMPILED_BYTES.get(params.scheme, 0))
     return Trained(

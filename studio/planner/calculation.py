@@ -31,8 +31,8 @@ _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
 _SHORT_BYTES = 86_000_000
 """Beside a streamed layer that comes whole, where a processor computes in 16 bits (three sizes of mixtures)."""
-_PRODUCTS_BYTES, _PRODUCTS_EACH = 36e6, 36.0
-"""The same beside frozen layers with adapters, at most, and for each number of a layer (five sizes, 0.7M to 44M)."""
+_PRODUCTS_BYTES, _PRODUCTS_EACH = 40e6, 36.0
+"""The same beside frozen layers with adapters, at most, and for each number of a layer (five sizes, two processors)."""
 _SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
 
 

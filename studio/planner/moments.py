@@ -11,8 +11,8 @@ from studio.planner.activations import Kept, MicroBatch
 
 KINDS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "quantisation", "other")
 
-_ATTENTION = 0.4
-"""Of a layer's activations, about those of its attention: the last that are there as its gradients come."""
+_LAST = 0.65
+"""Of a layer's activations, those that are still there when most of its gradients are (four widths at two lengths)."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
         ),
         "layer gathered": _memory(
             base,
-            activations=_ATTENTION * kept.one_layer + kept.returning,
+            activations=_LAST * kept.one_layer + kept.returning,
             gradients=base.gradients if base.gathers else 0.0,
         ),
         "embeddings": _memory(base, activations=base.embedding_gradient, gradients=base.gradients),
