@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from studio.engine.stream import fused_update
 from tests.helpers.small_run import losses, make_run, train_here, write_sums
 from tests.helpers.toy_models import make_toy
 
@@ -27,7 +28,10 @@ _CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 2e-4), ("bf16", 0.1)])
 @pytest.mark.parametrize("case", _CASES)
-def test_trains_as_on_the_processor(case: str, precision: str, tolerance: float, tmp_path: Path) -> None:
+def test_trains_as_on_the_processor(
+    case: str, precision: str, tolerance: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused_update, "library", lambda: None)  # it rounds at random by other numbers than torch
     make_toy(tmp_path / "llama", num_hidden_layers=5)  # so many that buffers are used again within a pass
     expected, found = _both(_CASES[case], precision, tmp_path, "llama")
     assert found == pytest.approx(expected, abs=tolerance)

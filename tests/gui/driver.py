@@ -58,14 +58,23 @@ class Hands:
             raise AssertionError(f"waited {seconds} s for {what or condition}. Told: {told}. See {picture}") from error
 
     def in_dialog(self, act: Callable[[QWidget], None]) -> None:
-        """Do something in the dialog that the next press opens: a modal dialog has a loop of its own."""
+        """Do something in the dialog that the next press opens: a modal dialog has a loop of its own.
+
+        It has the focus by then, if it gets it within five seconds. A failure closes it, or its loop would never end.
+        """
+        looks = iter(range(100))
 
         def look() -> None:
-            dialog = QApplication.activeModalWidget()
-            if dialog is None:
+            dialog, focus = QApplication.activeModalWidget(), QApplication.focusWidget()
+            is_ready = dialog is not None and focus is not None and dialog.isAncestorOf(focus)
+            if dialog is None or (not is_ready and next(looks, None) is not None):
                 QTimer.singleShot(50, look)
-            else:
+                return
+            try:
                 act(dialog)
+            except BaseException:
+                dialog.close()
+                raise
 
         QTimer.singleShot(50, look)
 
