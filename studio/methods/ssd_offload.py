@@ -91,7 +91,7 @@ _SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
 widths)."""
 _GATHERED_EACH = 0.25
 """The same of each number of a layer whose gradients wait for each other (four widths)."""
-_COMPILED_BYTES = {"E": 6_000_000, "F": 6_000_000, "I": 6_000_000}
+_COMPILED, _COMPILED_BYTES = ("E", "F", "I"), 6_000_000
 """Less than that where these learn in the compiled pass (three widths; C and D take as much)."""
 
 
@@ -113,8 +113,8 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     short = min(most + 12 * layer, int(records + _SHORT_EACH * piece) + _SHORT_BYTES)
     if params.clipping == "layer":
         short += int(_GATHERED_EACH * layer)
-    if compiled_path():
-        short -= min(short, _COMPILED_BYTES.get(params.scheme, 0))
+    if params.scheme in _COMPILED and compiled_path():
+        short -= min(short, _COMPILED_BYTES)
     return Trained(
         weights=held,
         exact=ends,

@@ -31,7 +31,8 @@ _CASES: dict[str, dict[str, Any]] = {
 def test_trains_as_on_the_processor(
     case: str, precision: str, tolerance: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fused_update, "library", lambda: None)  # it rounds at random by other numbers than torch
+    if case == "scheme I":  # all of its weight is what is rounded at random, compiled by other numbers than by torch
+        monkeypatch.setattr(fused_update, "library", lambda: None)
     make_toy(tmp_path / "llama", num_hidden_layers=5)  # so many that buffers are used again within a pass
     expected, found = _both(_CASES[case], precision, tmp_path, "llama")
     assert found == pytest.approx(expected, abs=tolerance)

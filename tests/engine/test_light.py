@@ -67,8 +67,9 @@ def test_adapters_learn_the_same_from_inputs_made_again(family: str, settings: d
     for (name, wanted), found in zip(plain.named_parameters(), light.parameters(), strict=True):
         if wanted.requires_grad:
             trained += 1
-            # Of the whole: single numbers are sums that all but cancel, and rounded otherwise by another processor.
-            assert (wanted.grad - found.grad).norm() <= 5e-6 * wanted.grad.norm(), name
+            least = max(1e-7, 1e-6 * float(wanted.grad.abs().max()))  # sums of large numbers that all but cancel
+            assert torch.allclose(wanted.grad, found.grad, rtol=1e-4, atol=least), name
+            assert (wanted.grad - found.grad).norm() <= 2e-6 * wanted.grad.norm(), name
     assert trained
 
 
