@@ -63,17 +63,15 @@ class Trained:
         lingering_bytes: of those read, what is there already: the last layer up is the first one down.
         exact_bytes: read beside those where arithmetic is fp32 and 16 bits are not all there is of the weights.
         rest_bytes: of each streamed number, what is read with its 16 bits for that.
-        spilt_bytes: of those written and read, gradients that wait on the drive in 16 bits; with several micro-batches
-            or arithmetic in fp32 they have 32.
-        cacheable_bytes: of those read twice a step, what spare RAM may keep instead; `cacheable_state_bytes`: of those
+        descents: how often a step's gradients go down the layers.
+        cacheable_bytes: of those read up and down, what spare RAM may keep instead; `cacheable_state_bytes`: of those
             read once, what it may keep after them; `cache_bytes`: so many were asked for, None for what is spare.
         graph_bytes: of activations, so many may stay in RAM where the processor computes layers anew; None for what is
             spare.
         scratch_bytes: the method's own short-lived buffers while the optimizer steps.
         taking_bytes: the same while a weight's gradient is taken over on the way back.
         following_bytes: the same when weights follow a step, once gradients are gone.
-        passing: numbers of a streamed layer that comes whole and whose gradients come together; `spilling`: of such
-            gradients, those on their way to the drive or back.
+        passing: numbers of a streamed layer that comes whole and whose gradients come together.
         learns_whole: whether all gradients of a streamed layer are there before any of it learns.
         tile_rows: of an output matrix that streams, the rows that are looked at together; 0 for all.
         read_ahead: of the base's numbers, those that are read before they are computed with: beside a card, in RAM.
@@ -123,14 +121,13 @@ class Trained:
     lingering_bytes: int = 0
     exact_bytes: int = 0
     rest_bytes: int = 2
-    spilt_bytes: int = 0
+    descents: int = 1
     cacheable_bytes: int = 0
     cacheable_state_bytes: int = 0
     cache_bytes: int | None = None
     graph_bytes: int | None = 0
     elsewhere: int = 0
     passing: int = 0
-    spilling: int = 0
     learns_whole: bool = False
     tile_rows: int = 0
     read_ahead: int = 0

@@ -63,8 +63,8 @@ class SsdOffloadParams(GraphParams, CachedParams):
         "previous",
         title="Clipping",
         help="Layers learn before the length of the whole gradient is known. Previous: by the step before, no layer"
-        " beyond the limit. Exact: gradients wait on the drive, which moves 6 to 10 bytes more for each number. Layer:"
-        " each layer by itself.",
+        " beyond the limit. Exact: gradients come down twice, first for their length alone, which reads 2 to 4 bytes"
+        " more for each number, writes no more, and computes three quarters more. Layer: each layer by itself.",
         advanced=True,
     )
 
@@ -82,8 +82,6 @@ _CARD_BYTES = {"C": 17e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
 with scheme E at a mixture's of 7M, 26M and 76M."""
 _RECORDS = 3
 """Records of tiles that are read, changed or written at once."""
-_WAITING = {"previous": 1.0, "exact": 1.0, "layer": 0.25}
-"""Layers whose gradients are on their way to the drive or back (measured); before there is a previous one, all wait."""
 _BEHIND_BYTES = 35_000_000
 """What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""
 _SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
@@ -100,11 +98,9 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     whole = layer if shapes.experts else 0  # experts come together, and the rest of their layer with them
     ends = ends_held(shapes)
     learning = _learning(params, shapes)
-    clips, last = params.clipping == "exact", 2 * shapes.layer_sizes[-1] if shapes.layer_sizes else 0
-    spilt = 2 * (learning - (ends if params.train_embeddings else 0)) if clips else 0
-    tiles = _tiles_read(params, shapes)
-    passing = 4 * sum(shapes.layer_sizes) + tiles
-    exact = passing - last + (tiles - 2 * (shapes.head or shapes.embedding) if tiles and clips else 0)
+    last = 2 * shapes.layer_sizes[-1] if shapes.layer_sizes else 0
+    descents = 2 if params.clipping == "exact" else 1
+    passing = 2 * (1 + descents) * sum(shapes.layer_sizes) + _tiles_read(params, shapes, descents)
     held = layer + ends
     piece = 0 if whole else min(shapes.widest, layer)
     records, waiting = _RECORDS * TILE * (each - 2), 0 if params.clipping == "layer" else 4 * piece
@@ -124,7 +120,6 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         ends=ends > 0 and params.train_embeddings,
         layers=_learners(params, shapes),
         passing=whole,
-        spilling=int(_WAITING[params.clipping] * whole),
         read_ahead=whole,
         elsewhere=max(0, shapes.total - held - whole),
         recomputes=True,
@@ -132,8 +127,8 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         tile_rows=tile_rows(shapes),
         lingering_bytes=last,
         rest_bytes=_REST_BYTES[params.scheme],
-        exact_bytes=_REST_BYTES[params.scheme] * exact // 2,
-        spilt_bytes=spilt,
+        exact_bytes=_REST_BYTES[params.scheme] * (passing - last) // 2,
+        descents=descents,
         cacheable_bytes=2 * sum(shapes.layer_sizes),
         cacheable_state_bytes=int((each - 2) * learning) if params.learners == "all" else 0,
         cache_bytes=params.cache_bytes,
@@ -142,18 +137,18 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         learns_whole=params.clipping == "layer" and not whole,
         short_bytes=0 if whole else short,
         beside_bytes=max(0, extra - int(_CARD_BYTES[params.scheme])),
-        stored_bytes=int(2 * each * shapes.total) + spilt,
-        read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + (each - 2) * learning) + 2 * spilt,
-        written_bytes=int(each * learning) + spilt,
+        stored_bytes=int(2 * each * shapes.total),
+        read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + (each - 2) * learning),
+        written_bytes=int(each * learning),
     )
 
 
-def _tiles_read(params: SsdOffloadParams, shapes: Shapes) -> int:
-    """Bytes of embedding and head in tiles: the head for the loss, and each of them once more where it learns."""
+def _tiles_read(params: SsdOffloadParams, shapes: Shapes, descents: int) -> int:
+    """Bytes of embedding and head in tiles: the head for the loss, and those that learn once more for each descent."""
     if ends_held(shapes):
         return 0
     learning = shapes.embedding + shapes.head if params.train_embeddings else 0
-    return 2 * (shapes.head or shapes.embedding) + 2 * learning
+    return 2 * (shapes.head or shapes.embedding) + 2 * descents * learning
 
 
 def _learning(params: SsdOffloadParams, shapes: Shapes) -> int:

@@ -131,9 +131,9 @@ def _waiting_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
     """Of streamed weights and of what goes with them, in RAM beside a card: two frozen layers in 16 bits, or one that
     is trained with what is missing to the arithmetic's bits.
     """
-    if trained.passing:  # two whole layers, what one becomes in fp32 before it is sent, and gradients for the drive
+    if trained.passing:  # two whole layers, and what one becomes in fp32 before it is sent
         wide = 4 * trained.passing if batch.compute == 4 else 0
-        return batch.compute * (2 * trained.passing + trained.spilling) + wide + trained.beside_bytes
+        return 2 * batch.compute * trained.passing + wide + trained.beside_bytes
     is_trained = bool(trained.layer_inputs) and not trained.adapter
     layer = max(shapes.layer_sizes, default=0) if is_trained else 0
     return 4 * trained.read_ahead + batch.compute * layer + trained.beside_bytes
@@ -219,14 +219,10 @@ def _short_gradients(trained: Trained, batch: MicroBatch) -> int:
 
 
 def _passing_bytes(trained: Trained, batch: MicroBatch, device: Device) -> float:
-    """Beside a streamed layer that comes whole and its gradients: on a processor what its weights become in fp32, and
-    gradients on their way to the drive.
-    """
+    """Beside a streamed layer that comes whole and its gradients: on a processor what its weights become in fp32."""
     if device.is_card:
         return 0.0
-    if batch.compute == 4:  # weights and what is missing to fp32 go before their gradients' memory is taken
-        return 3.0 * trained.spilling + 4.0 * trained.passing
-    return 2.0 * trained.spilling + _SHORT_BYTES
+    return 4.0 * trained.passing if batch.compute == 4 else float(_SHORT_BYTES)
 
 
 def seconds_of(

@@ -58,7 +58,7 @@ def bus_seconds(passed_bytes: float, speeds: Speeds | None) -> float:
 def _layer_calls(trained: Trained, batch: MicroBatch, anew: float) -> float:
     """Operations that Python starts in one layer, forward and back."""
     forward = 60.0 + 9 * len(trained.adapted)
-    passes = trained.forwards + (2 if trained.backward else 0) + batch.checkpointed * anew
+    passes = trained.forwards + trained.descents * ((2 if trained.backward else 0) + batch.checkpointed * anew)
     return forward * passes
 
 
@@ -73,9 +73,9 @@ def token_work(shapes: Shapes, trained: Trained, batch: MicroBatch, anew: float 
         return total
     deep = 1.0 if trained.depth is None else min(1.0, trained.depth / max(1, shapes.layers))
     own = min(trained.layers, shapes.layers) / max(1, shapes.layers)
-    total += deep * (2.0 * matrices + 2 * attention) + 2.0 * head + 4.0 * trained.adapter
-    total += own * 2.0 * matrices + (2.0 * head if trained.ends else 0.0)
-    return total + (anew * forward if batch.checkpointed else 0.0)
+    down = deep * (2.0 * matrices + 2 * attention) + own * 2.0 * matrices
+    down += anew * forward if batch.checkpointed else 0.0
+    return total + trained.descents * down + 2.0 * head + 4.0 * trained.adapter + (2.0 * head if trained.ends else 0.0)
 
 
 def _reach(shapes: Shapes, longest: int) -> float:

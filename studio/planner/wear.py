@@ -22,14 +22,11 @@ def bytes_of_a_step(spec: RunSpec, trained: Trained, room: int, *, is_bf16: bool
     """
     weights = min(trained.cacheable_bytes, room)
     state = min(trained.cacheable_state_bytes, room - weights) if weights == trained.cacheable_bytes else 0
-    read = trained.read_bytes - max(trained.lingering_bytes, 2 * weights) - state
-    written = trained.written_bytes
+    read = trained.read_bytes - max(trained.lingering_bytes, (1 + trained.descents) * weights) - state
     if reads_exactly(spec, trained, is_bf16=is_bf16):
         elsewhere = 1 - state / trained.cacheable_state_bytes if state else 1.0
         read += int(trained.exact_bytes * elsewhere)
-    if spec.train.precision == "fp32" or spec.train.accumulation > 1:
-        read, written = read + trained.spilt_bytes, written + trained.spilt_bytes
-    return max(0, read), written
+    return max(0, read), trained.written_bytes
 
 
 def reads_exactly(spec: RunSpec, trained: Trained, *, is_bf16: bool) -> bool:

@@ -13,8 +13,7 @@ def run_disk_bytes(spec: RunSpec, facts: ModelFacts, trained: Trained) -> int:
     """All of it, at the fullest moment."""
     stored = trained.stored_bytes
     if stored and not trained.adapter:  # the store is the checkpoint
-        wide = spec.train.precision == "fp32" or spec.train.accumulation > 1
-        return stored + trained.spilt_bytes * wide + facts.weight_bytes
+        return stored + facts.weight_bytes
     if reads_exactly(spec, trained, is_bf16=facts.is_bf16):
         stored *= 2
     each = OPTIMIZERS.get(spec.optimizer.key).state_bytes

@@ -5,9 +5,9 @@ How they pass: see `vertical.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,10 @@ from studio.engine.stream.create import Made
 from studio.engine.stream.learner import Gradient, Group, Learner, Lesson, at_rate
 from studio.engine.stream.residents import End, Smalls
 from studio.engine.stream.schemes import CACHED, Scheme, SchemeI
-from studio.engine.stream.spill import Spill, unused
 from studio.engine.stream.store import Store
 from studio.engine.stream.tiled import TiledEmbedding, TiledEnd, TiledHead
 from studio.engine.stream.turns import Turns
-from studio.engine.stream.vertical import MEASURED_TOKENS, Vertical
+from studio.engine.stream.vertical import MEASURED_TOKENS, Pass, Vertical
 from studio.errors import UserError
 from studio.methods._streamed import HELD_NUMBERS
 from studio.models.store_layout import StoredTensor
@@ -102,7 +101,6 @@ class StreamDriver(Driver):
         self._norms: dict[str, torch.Tensor] = {}
         self._sums: dict[str, torch.Tensor] = {}
         self._gathered: dict[int, dict[str, torch.Tensor]] = {}
-        self._spill: Spill | None = None
         self._sums_before: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         self._can_take_back = True
         self._checkpoints = Path()
@@ -149,32 +147,16 @@ class StreamDriver(Driver):
         rate = loop.optimizer.param_groups[0]["lr"]
         number = loop.progress.step + 1
         self._groups = {name: at_rate(group, self._step_of(name, number), rate) for name, group in self._groups.items()}
-        waits = self._clip.waits
-        if waits and self._spill is None:
-            adds_up = loop.train.accumulation > 1 or loop.progress.pieces > 1
-            kept = torch.float32 if adds_up or self._is_exact(loop) else torch.bfloat16
-            units = [*chain(*self.parts.blocks.units), *(end.at for end in self.parts.tiled)]
-            self._spill = Spill(self.store, units, kept)
         self._norms.clear()
         lowest = 0 if self.parts.trains_ends else min(self._turns.active)
         under_way = self._vertical.climb(loop, rows, self._turns.active, lowest)
         loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained
-        for at in reversed(range(lowest, len(self.parts.blocks))):
-            then = at - 1 if at > lowest else -1
-            if at not in self._turns.active:
-                self._vertical.descend(loop, under_way, at, then=then)
-                continue
-            # First the layer's own pieces are read ahead, then its records.
-            self._vertical.bind(loop, at, then=then, train=True)
-            if not waits:
-                self._learner.prefetch(self.parts.blocks.units[at][-1])
-            learned = partial(self._learned, at, several=len(rows) > 1)
-            self._vertical.descend(loop, under_way, at, then=then, learned=learned)
+        scale = self._length_first(loop, under_way, lowest) if self._clip.waits else None
+        self._descend(loop, under_way, lowest, partial(self._learned, scale))
         self.parts.blocks.end_descent()
-        if self.parts.trains_ends:
-            for call, gradient in zip(under_way.calls, under_way.travelling, strict=True):
-                call.hidden.backward(gradient)
-        self._finish(waits)
+        if scale is None:
+            self._reach_embedding(under_way)
+        self._finish(scale)
         self._turns.end_step()
         return loss
 
@@ -190,10 +172,6 @@ class StreamDriver(Driver):
             tiled.forget()
         for parameter in (*(end.parameter for end in self.parts.ends), *self.parts.smalls.parameters.values()):
             parameter.grad = None
-        if self._spill is not None:
-            self.store.traffic.drain()
-            self._spill.close()  # micro-batches in pieces add up to gradients of more bits
-            self._spill = None
         if self._can_take_back:
             self.store.roll_back(self._learner.learned)
             self._learner.learned.clear()
@@ -236,10 +214,7 @@ class StreamDriver(Driver):
             }
 
     def close(self) -> None:
-        """Let go of the store; gradients that waited on the drive are of no use to anybody."""
-        if self._spill is not None:
-            self._spill.close()
-        unused(self.store.folder)
+        """Let go of the store."""
         self.store.close()
         self._vertical.close()
 
@@ -251,27 +226,80 @@ class StreamDriver(Driver):
         layer = self._layer_of.get(name)
         return number if layer is None else self._turns.steps[layer] + 1
 
-    @torch.no_grad()
-    def _learned(self, at: int, unit: int, *, is_last: bool, several: bool) -> None:
-        """Take a unit's gradients of one micro-batch; after the last one it learns, or they wait for the others'."""
+    def _length_first(self, loop: Loop, under_way: Pass, lowest: int) -> float:
+        """What holds the whole gradient in: it comes down once for its length, and then once more to be learned from.
+
+        Reading the layers again costs 2 bytes a number and no wear; gradients that waited on the drive would cost 6.
+        """
+        arrived = list(under_way.travelling)
+        self._descend(loop, under_way, lowest, self._measured, again=True)
+        self._reach_embedding(under_way)
+        for tiled in self._tiled_learning():
+            self._norms[tiled.tensor.name] = self._measure_tiles(tiled)
+        scale = self._clip.of_all(self._length())
+        under_way.travelling = arrived
+        for name in self.parts.layer_of:
+            self.parts.smalls.parameters[name].grad = None  # it comes once more as well
+        return scale
+
+    def _descend(
+        self, loop: Loop, under_way: Pass, lowest: int, learned: Callable[..., None], *, again: bool = False
+    ) -> None:
+        """Down through all layers. `again`: they are wanted once more."""
+        top = len(self.parts.blocks) - 1
+        for at in reversed(range(lowest, top + 1)):
+            then = at - 1 if at > lowest else top if again else -1
+            if at not in self._turns.active:
+                self._vertical.descend(loop, under_way, at, then=then, again=again)
+                continue
+            # First the layer's own pieces are read ahead, then its records.
+            self._vertical.bind(loop, at, then=then, train=True)
+            if not again:
+                self._learner.prefetch(self.parts.blocks.units[at][-1])
+            self._vertical.descend(loop, under_way, at, then=then, learned=partial(learned, at), again=again)
+
+    def _reach_embedding(self, under_way: Pass) -> None:
+        if self.parts.trains_ends:
+            for call, gradient in zip(under_way.calls, under_way.travelling, strict=True):
+                call.hidden.backward(gradient)
+
+    def _added_up(self, unit: int, number: int, count: int) -> dict[str, torch.Tensor]:
+        """A unit's gradients of all micro-batches with the last one's; before it, nothing."""
         gradients = self.parts.blocks.take_gradients(unit)
-        if several:
-            _add_up(self._sums, gradients)
-        if not is_last:
+        if count == 1:
+            return gradients
+        _add_up(self._sums, gradients)
+        return {name: self._sums.pop(name) for name in gradients} if number == count - 1 else {}
+
+    @torch.no_grad()
+    def _measured(self, at: int, unit: int, *, number: int, count: int) -> None:
+        """Take a unit's gradients of one micro-batch; the last one shows their length."""
+        gradients = self._added_up(unit, number, count)
+        if gradients:
+            self._norms.update({name: self._norm_of(gradient) for name, gradient in gradients.items()})
+            self.parts.blocks.give_back(unit)
+
+    @torch.no_grad()
+    def _learned(self, scale: float | None, at: int, unit: int, *, number: int, count: int) -> None:
+        """Take a unit's gradients of one micro-batch; after the last one it learns, or they wait for their layer's.
+
+        Args:
+            scale: of the whole gradient, where its length is known.
+        """
+        gradients = self._added_up(unit, number, count)
+        if not gradients:
             return
-        gradients = {name: self._sums.pop(name) for name in gradients} if several else gradients
-        self._norms.update({name: self._norm_of(gradient) for name, gradient in gradients.items()})
-        if self._clip.waits:
-            assert self._spill is not None
-            self.parts.blocks.give_back(unit)  # its memory is as large as what gradients are written from
-            self._spill.keep(unit, gradients)
-            return
-        keep = self._clip.by_layer and not several and len(self.parts.blocks.units[at]) > 1
+        if scale is None:
+            self._norms.update({name: self._norm_of(gradient) for name, gradient in gradients.items()})
+        units = self.parts.blocks.units[at]
+        keep = self._clip.by_layer and count == 1 and len(units) > 1
         self._gathered[unit] = {name: g.clone() for name, g in gradients.items()} if keep else gradients
         del gradients
-        if not self._clip.by_layer or len(self._gathered) == len(self.parts.blocks.units[at]):
+        if scale is None and (not self._clip.by_layer or len(self._gathered) == len(units)):
             norm = _total([self._norms[name] for own in sorted(self._gathered) for name in self._gathered[own]])
-            self._learn_gathered(at, self._clip.of_unit(float(norm)))
+            scale = self._clip.of_unit(float(norm))
+        if scale is not None:
+            self._learn_gathered(at, scale)
 
     def _learn_gathered(self, at: int, scale: float) -> None:
         units = self.parts.blocks.units[at]
@@ -282,75 +310,52 @@ class StreamDriver(Driver):
                 self._learner.prefetch(unit - 1)
 
     @torch.no_grad()
-    def _finish(self, waits: bool) -> None:
-        """What learns last: the ends, the vectors, and everything when gradients had to wait."""
-        learning = [tiled for tiled in self.parts.tiled if tiled.learns]
-        for tiled in learning:
-            self._norms[tiled.tensor.name] = self._keep_tiles(tiled) if waits else self._learn_tiles(tiled, None)
+    def _finish(self, scale: float | None) -> None:
+        """What learns last: the ends and the vectors."""
+        for tiled in self._tiled_learning():
+            self._learn_tiles(tiled, scale)
+        if scale is None:
+            self._length()
+        self._can_take_back = False
+        for end in self.parts.ends:
+            self._learn_end(end, self._clip.of_unit(float(self._norms.get(end.name, 0.0))) if scale is None else scale)
+        for name in self.parts.smalls.parameters:
+            own = self._clip.of_unit(float(self._norms.get(name, 0.0))) if scale is None else scale
+            self.parts.smalls.learn(name, self._groups[name], own)
+        self._clip.learned(self._norm)
+
+    @torch.no_grad()
+    def _length(self) -> torch.Tensor:
+        """Of the whole gradient; that of what streams is known."""
         rest = {end.name: end.parameter for end in self.parts.ends} | self.parts.smalls.parameters
         self._norms.update({name: _norm(p.grad) for name, p in rest.items() if p.grad is not None})
         norm = _total([self._norms[name] for name in self.parts.stand_ins if name in self._norms])
         self._norm = float(norm)
-        if waits:
-            scale = self._clip.of_all(norm)
-            self._learn_spilt(scale)
-            for tiled in learning:
-                self._learn_tiles(tiled, scale)
-        self._can_take_back = False
-        for end in self.parts.ends:
-            own = scale if waits else self._clip.of_unit(float(self._norms.get(end.name, 0.0)))
-            self._learn_end(end, own)
-        for name in self.parts.smalls.parameters:
-            own = scale if waits else self._clip.of_unit(float(self._norms.get(name, 0.0)))
-            self.parts.smalls.learn(name, self._groups[name], own)
-        self._clip.learned(self._norm)
-        if self._spill is not None and not self._clip.waits:
-            self._spill.close()
-            self._spill = None
+        return norm
 
-    def _learn_spilt(self, scale: float) -> None:
-        assert self._spill is not None
-        self.parts.blocks.release()
-        units = [*chain(*(self.parts.blocks.units[at] for at in self._turns.active))]
-        ahead = [(self.store.read_weights(unit), self._spill.read(unit)) for unit in units[:1]]
-        for unit, later in zip_longest(units, units[1:]):
-            self._learner.prefetch(unit)
-            reading, spilt = ahead.pop()
-            if later is not None:
-                self._spill.make_room(later)
-                ahead.append((self.store.read_weights(later), self._spill.read(later)))
-            self._learner.learn(Lesson(unit, self.store.wait(reading), spilt, self._groups, scale))
-            spilt.give()
+    def _tiled_learning(self) -> list[TiledEnd]:
+        return [tiled for tiled in self.parts.tiled if tiled.learns]
 
-    def _keep_tiles(self, end: TiledEnd) -> torch.Tensor:
-        """Gradients of a tiled end to the drive; their length."""
-        assert self._spill is not None
-        norms = []
-        for (first, stop), (_, rows) in zip(end.spans, end.tiles(), strict=True):
-            gradient = end.gradient(first, rows.reshape(-1))
-            norms.append(_norm(gradient))
-            self._spill.keep_tile(end.at, first, stop, gradient)
-        end.forget()
-        return _total(norms)
+    @torch.no_grad()
+    def _measure_tiles(self, end: TiledEnd) -> torch.Tensor:
+        """The length of a tiled end's gradient."""
+        return _total([_norm(end.gradient(row * end.width, rows.reshape(-1))) for row, rows in end.tiles()])
 
-    def _learn_tiles(self, end: TiledEnd, scale: float | None) -> torch.Tensor:
-        """One step of a tiled end, from kept gradients where the factor is known; the length of its gradient."""
+    def _learn_tiles(self, end: TiledEnd, scale: float | None) -> None:
+        """One step of a tiled end, whose gradient is made tile by tile; without a factor its length is noted."""
         norms = []
         self._learner.prefetch(end.at)
         for first, stop, weights, numbers in end.read_tiles():
-            if scale is None:
-                gradient = end.gradient(first, numbers)
+            gradient, own = end.gradient(first, numbers), scale
+            if own is None:
                 norms.append(_norm(gradient))
-                own, source, give = self._clip.of_unit(float(norms[-1])), _of_tile(gradient, first), _nothing
-            else:
-                assert self._spill is not None
-                spilt = self._spill.read(end.at, first, stop)
-                own, source, give = scale, spilt, spilt.give
-            self._learner.learn_tile(Lesson(end.at, weights, source, self._groups, own, is_tiled=True), first, stop)
-            give()
+                own = self._clip.of_unit(float(norms[-1]))
+            lesson = Lesson(end.at, weights, _of_tile(gradient, first), self._groups, own, is_tiled=True)
+            self._learner.learn_tile(lesson, first, stop)
         self.store.finish(end.at)
         end.forget()
-        return _total(norms) if norms else torch.zeros(())
+        if norms:
+            self._norms[end.tensor.name] = _total(norms)
 
     def _learn_end(self, end: End, scale: float) -> None:
         if end.parameter.grad is None:
@@ -371,9 +376,6 @@ class StreamDriver(Driver):
             norms = [_norm(piece) for piece in gradient.reshape(-1).split(HELD_NUMBERS)]
         return _total(norms) if len(norms) > 1 else norms[0]
 
-    def _is_exact(self, loop: Loop) -> bool:
-        return loop.train.precision == "fp32"
-
 
 def _part(gradients: dict[str, torch.Tensor], tensor: StoredTensor, first: int, end: int) -> torch.Tensor:
     return gradients[tensor.name].reshape(-1)[first:end]
@@ -382,10 +384,6 @@ def _part(gradients: dict[str, torch.Tensor], tensor: StoredTensor, first: int, 
 def _of_tile(gradient: torch.Tensor, start: int) -> Gradient:
     flat = gradient.reshape(-1)
     return lambda tensor, first, end: flat[first - start : end - start]
-
-
-def _nothing() -> None:
-    """Where there is no buffer to give back."""
 
 
 def _add_up(sums: dict[str, torch.Tensor], gradients: dict[str, torch.Tensor]) -> None:

@@ -72,10 +72,15 @@ class Inputs:
         self._traffic.write(file, buffer, at * self._slot, 0, size, lambda: self._give(buffer))
         self._is_behind = True
 
-    def take(self, at: int, *, then: int) -> list[torch.Tensor]:
-        """A layer's inputs, which are kept no longer; `then` is the layer whose inputs are wanted next."""
+    def take(self, at: int, *, then: int, again: bool = False) -> list[torch.Tensor]:
+        """A layer's inputs, which are kept no longer, or are wanted `again`.
+
+        Args:
+            then: the layer whose inputs are wanted next.
+        """
         if self._place != "drive":
-            return [tensor.to(self._device) for tensor in self._held.pop(at)]
+            held = self._held[at] if again else self._held.pop(at)
+            return [tensor.to(self._device) for tensor in held]
         if self._is_behind:
             self._traffic.drain()
             self._is_behind = False
@@ -83,8 +88,8 @@ class Inputs:
         reading = self._ahead.pop(at)
         if then in self._shapes:
             self._read(then)
-        buffer = self._traffic.wait(reading)
-        found = [seen.to(self._device, copy=True) for seen in self._views(buffer, self._shapes.pop(at))]
+        buffer, shapes = self._traffic.wait(reading), self._shapes[at] if again else self._shapes.pop(at)
+        found = [seen.to(self._device, copy=True) for seen in self._views(buffer, shapes)]
         self._give(buffer)
         return found
 

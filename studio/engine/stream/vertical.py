@@ -202,37 +202,41 @@ class Vertical:
         *,
         then: int,
         learned: Callable[..., None] | None = None,
+        again: bool = False,
     ) -> None:
         """Backward through one layer for all micro-batches.
 
         Args:
             then: the layer that is needed next.
-            learned: told of each unit of the layer as its gradients of a micro-batch are complete, and `is_last` of
-                them; None where its own matrices get none.
+            learned: told of each unit of the layer as its gradients of a micro-batch are complete, with the micro-batch
+                and how many there are; None where its own matrices get none.
+            again: whether the way down leads through it once more.
         """
         self.bind(loop, at, then=then, train=learned is not None)
-        graphs = under_way.graphs.pop(at, [])
-        inputs = [] if graphs else self._inputs.take(at, then=then)
-        for number in range(len(under_way.rows)):
+        graphs, count = under_way.graphs.get(at, []), len(under_way.rows)
+        inputs = [] if graphs else self._inputs.take(at, then=then, again=again)
+        for number in range(count):
             if graphs:
                 leaf, out = graphs[number]
-                graphs[number] = leaf, leaf  # its graph goes with its use
+                if not again:
+                    graphs[number] = leaf, leaf  # its graph goes with its use
             else:
                 leaf = inputs[number].detach().requires_grad_(True)
                 with under_way.chances[at][number].again():
                     out = self._anew(loop, under_way, at, number, leaf)
-            is_last = number == len(under_way.rows) - 1
             if learned is not None:
-                self._blocks.learned = partial(learned, is_last=is_last)
+                self._blocks.learned = partial(learned, number=number, count=count)
                 self._blocks.expect_gradients()
-            elif is_last:
+            elif number == count - 1:
                 self._blocks.last_use()
-            out.backward(under_way.travelling[number])
+            out.backward(under_way.travelling[number], retain_graph=again and bool(graphs))
             self._blocks.check_gradients()
             assert leaf.grad is not None
-            under_way.travelling[number] = leaf.grad
+            under_way.travelling[number], leaf.grad = leaf.grad, None
             del out
-        self._graphs.pop(at, None)
+        if not again:
+            under_way.graphs.pop(at, None)
+            self._graphs.pop(at, None)
 
     def take_back(self) -> None:
         """A pass failed half way: nothing of it is kept."""
