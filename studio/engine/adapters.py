@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from studio.engine.experts import make_stacks, reach
-from studio.engine.fused import fuse
+from studio.engine.fused import fuse, set_lengths
 from studio.engine.load import load_base
 from studio.engine.prepared import Base, Prepared
 from studio.errors import UserError
@@ -53,12 +54,20 @@ def _keep_unpacked(model: nn.Module) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def attach(model: Any, base: Base, config: Any, *, changes_base: bool = False) -> Prepared:
+def attach(
+    model: Any,
+    base: Base,
+    config: Any,
+    *,
+    changes_base: bool = False,
+    lengths: Callable[[nn.Module], None] | None = None,
+) -> Prepared:
     """Put an adapter of peft's on a loaded base, new or as a checkpoint left it.
 
     Args:
         config: peft's, of any kind that merges.
         changes_base: whether its beginning moves part of the base into it.
+        lengths: makes plain adapters DoRA's, where weights are not all there for peft to do so.
 
     Raises:
         UserError: a named layer is not in the model, or its shape does not suit the method.
@@ -66,10 +75,16 @@ def attach(model: Any, base: Base, config: Any, *, changes_base: bool = False) -
     from peft import get_peft_model
 
     torch.manual_seed(base.seed)
+    is_dora = getattr(config, "use_dora", False)
+    if lengths is not None:
+        config.use_dora = False
     try:
         adapted = get_peft_model(model, config)
     except ValueError as error:
         raise UserError(f"The adapter does not fit this model: {error}", "Name layers that it has.") from error
+    if is_dora:
+        (lengths or set_lengths)(adapted)
+        config.use_dora = True
     return take_up(adapted, base, changes_base=changes_base)
 
 

@@ -40,6 +40,28 @@ def fuse(model: nn.Module) -> None:
             layer.cast_input_dtype_enabled = False  # autocast would cast back what peft has cast to fp32
 
 
+def set_lengths(part: nn.Module) -> None:
+    """Make plain low-rank layers DoRA's, or have DoRA's begin anew: exactly as the base, nothing is longer or shorter.
+
+    peft rounds these lengths to the base's 16 bits, so outputs would be up to 0.4 % off at first, and makes matrices as
+    large as the base's on the way. Wants the base's weights in place.
+    """
+    from peft.tuners.lora.dora import DoraLinearLayer
+    from peft.tuners.lora.layer import ParamWrapper
+    from peft.tuners.lora.variants import DoraLinearVariant
+
+    for module in part.modules():
+        layer: Any = module
+        if not getattr(module, "lora_A", None) or isinstance(module, ParamWrapper):
+            continue
+        for name in layer.lora_A:
+            stretch = DoraLinearLayer(getattr(layer, "fan_in_fan_out", False))
+            stretch.weight = nn.Parameter(_squares(layer, _weight(layer)).sqrt())
+            layer.lora_magnitude_vector[name] = stretch
+            layer.lora_variant[name] = DoraLinearVariant()
+            layer.use_dora[name] = True
+
+
 class _Fused:
     """What peft calls a variant: another way of computing a layer."""
 
@@ -84,20 +106,32 @@ def _add(
 @torch.no_grad()
 def _lengths(module: Any, active_adapter: str) -> torch.Tensor:
     """Of each row of `base + scaling * up @ down`, in fp32, without that matrix."""
-    from peft.utils.integrations import dequantize_module_weight
-
-    base, scaling = module.get_base_layer(), module.scaling[active_adapter]
+    scaling = module.scaling[active_adapter]
     down, up = module.lora_A[active_adapter].weight.float(), module.lora_B[active_adapter].weight.float()
     with torch.autocast(up.device.type, enabled=False):
-        weight = dequantize_module_weight(base)
-        weight = weight.T if getattr(module, "fan_in_fan_out", False) else weight
-        squares = getattr(module, "squares", None)
-        if squares is None:  # the base is frozen, so these stay
-            squares = module.squares = torch.linalg.vector_norm(weight, dim=1, dtype=torch.float32).square()
+        weight = _weight(module)
+        squares = _squares(module, weight)
         crossed = (weight @ down.T.to(weight.dtype)).float()
         narrow = up @ (down @ down.T)
         added = (up * (crossed * (2 * scaling) + narrow * scaling**2)).sum(dim=1)
         return (squares + added).clamp_(min=torch.finfo(torch.float32).tiny).sqrt_()
+
+
+def _weight(module: Any) -> torch.Tensor:
+    """The base layer's (outputs, inputs), unpacked."""
+    from peft.utils.integrations import dequantize_module_weight
+
+    weight: torch.Tensor = dequantize_module_weight(module.get_base_layer())
+    return weight.T if getattr(module, "fan_in_fan_out", False) else weight
+
+
+@torch.no_grad()
+def _squares(module: Any, weight: torch.Tensor) -> torch.Tensor:
+    """Of the lengths of the base's rows, in fp32; they stay, as the base does."""
+    if getattr(module, "squares", None) is None:
+        module.squares = torch.linalg.vector_norm(weight, dim=1, dtype=torch.float32).square()
+    squares: torch.Tensor = module.squares
+    return squares
 
 
 class _Settings(NamedTuple):

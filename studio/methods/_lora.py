@@ -68,10 +68,12 @@ class PlacedParams(CachedParams, LowRankParams):
     )
 
 
+_LENGTHS_BYTES = 9_000_000
+"""What a processor's products with narrow matrices keep for DoRA's lengths (measured at three widths)."""
 NOT_ON_EXPERTS = 'Leave it out, or name layers outside the experts, as method.targets=["q_proj","v_proj"].'
 
 
-def placements(params: PlacedParams, *, can_stream: bool) -> tuple[PlacedParams, ...]:
+def placements(params: PlacedParams, *, can_stream: bool = True) -> tuple[PlacedParams, ...]:
     """Where the base may lie, and the inputs of layers that stream; the quickest place first."""
     if params.placement == "drive":
         return inputs_placements(params)
@@ -81,14 +83,14 @@ def placements(params: PlacedParams, *, can_stream: bool) -> tuple[PlacedParams,
     return (memory, *inputs_placements(params.model_copy(update={"placement": "drive"})))
 
 
-def placed_problems(params: PlacedParams, facts: ModelFacts | None, *, can_stream: bool) -> list[Problem]:
+def placed_problems(params: PlacedParams, facts: ModelFacts | None, *, can_stream: bool = True) -> list[Problem]:
     """What cannot work in these settings with the base on the drive."""
     found = problems(params, facts)
     if params.placement != "drive":
         return found
     if not can_stream:
         message = "This adapter begins with the base's own weights, which do not all lie in memory."
-        found.append(Problem("method.placement", message, 'Use init "default" without DoRA, or placement "memory".'))
+        found.append(Problem("method.placement", message, 'Use init "default", or placement "memory".'))
     return found
 
 
@@ -196,8 +198,11 @@ def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool =
     streamed = shapes.linear_numbers + shapes.experts
     lingering = int(2 * packed * streamed / max(1, shapes.layers))  # the last layer, and the first to the next step
     head = 0 if ends else shapes.head or shapes.embedding  # in tiles, read once for the loss
+    beside = _LENGTHS_BYTES if params.dora else 0
     return replace(
         found,
+        extra_bytes=beside,
+        beside_bytes=beside,
         quantised=layers if quantised else 0,
         elsewhere=max(0, shapes.total - layers - ends - shapes.others),
         read_ahead=layers - min(layers, max(shapes.layer_sizes, default=0)),

@@ -39,7 +39,7 @@ class LoraParams(GraphParams, PlacedParams):
 
 def _can_stream(params: LoraParams) -> bool:
     """Whether the adapter begins without a look at the base's weights."""
-    return params.init in ("default", "gaussian") and not params.dora
+    return params.init in ("default", "gaussian")
 
 
 def _problems(params: LoraParams, facts: ModelFacts | None) -> list[Problem]:

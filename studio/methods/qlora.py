@@ -25,7 +25,7 @@ class QloraParams(PlacedParams):
 
 
 def _problems(params: QloraParams, facts: ModelFacts | None) -> list[Problem]:
-    found = placed_problems(params, facts, can_stream=not params.dora)
+    found = placed_problems(params, facts)
     if facts and "quantization_config" in facts.config:
         found.append(Problem("method.key", "This model is quantised already.", "Choose its 16-bit original for QLoRA."))
     return found
@@ -65,5 +65,5 @@ METHOD = Method(
     estimate=_estimate,
     prepare=_prepare,
     quantises_base=True,
-    placements=lambda params: placements(params, can_stream=not params.dora),
+    placements=placements,
 )

@@ -82,7 +82,7 @@ _CARD_BYTES = {"C": 17e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
 with scheme E at a mixture's of 7M, 26M and 76M."""
 _RECORDS = 3
 """Records of tiles that are read, changed or written at once."""
-_BEHIND_BYTES = 35_000_000
+_BEHIND_BYTES = 32_000_000
 """What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""
 _SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
 """The same where a processor has 16-bit products: for each number of the widest matrix, and beside (five schemes, four
@@ -103,9 +103,8 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     passing = 2 * (1 + descents) * sum(shapes.layer_sizes) + _tiles_read(params, shapes, descents)
     held = layer + ends
     piece = 0 if whole else min(shapes.widest, layer)
-    records, waiting = _RECORDS * TILE * (each - 2), 0 if params.clipping == "layer" else 4 * piece
-    most = int(6 * each * layer)
-    extra = min(most, int(max(records, waiting)) + 2 * piece + _BEHIND_BYTES)
+    records, most = _RECORDS * TILE * (each - 2), int(6 * each * layer)
+    extra = min(most, int(records) + 2 * piece + _BEHIND_BYTES)
     short = min(most + 12 * layer, int(records + _SHORT_EACH * piece) + _SHORT_BYTES)
     if params.clipping == "layer":
         short += int(_GATHERED_EACH * layer)

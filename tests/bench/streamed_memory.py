@@ -33,7 +33,9 @@ SIZES = {
 METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     **{f"ssd_offload {scheme}": offload.streamed(scheme) for scheme in offload.STATE_BYTES},
     "ssd_offload E by layer": {**offload.streamed("E"), "clipping": "layer"},
+    "ssd_offload D exact": {**offload.streamed("D"), "clipping": "exact"},
     "lora": {"key": "lora", "placement": "drive", "cache_gb": 0, "graph_gb": 0},
+    "dora": {"key": "lora", "dora": True, "placement": "drive", "cache_gb": 0, "graph_gb": 0},
     "qlora": {"key": "qlora", "placement": "drive", "cache_gb": 0},
 }
 LENGTHS = (64, 512)
@@ -45,11 +47,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"])
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--methods", nargs="+", default=list(METHOD_SETTINGS), choices=list(METHOD_SETTINGS))
     options = parser.parse_args()
     offload.SIZES.update(SIZES)
     errors = []
     with tempfile.TemporaryDirectory() as name:
-        for size, method, length in itertools.product(options.sizes, METHOD_SETTINGS, LENGTHS):
+        for size, method, length in itertools.product(options.sizes, options.methods, LENGTHS):
             said, taken = cell(Path(name), size, METHOD_SETTINGS[method], length, options.precision)
             errors.append(said / taken - 1)
             offload.tell(f"{size} {method} {length}", said=said, taken=taken, error=round(errors[-1], 3))

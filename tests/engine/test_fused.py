@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from studio.engine.fused import _Added, _Fused, _FusedDora, _Settings, fuse
+from studio.engine.fused import _Added, _Fused, _FusedDora, _Settings, fuse, set_lengths
 from tests.helpers.toy_models import make_toy
 
 IDS = torch.arange(40).view(2, 20) % 97
@@ -127,6 +127,18 @@ def test_a_row_that_is_nothing_in_the_base_stays_a_number(tmp_path: Path) -> Non
     fuse(model)
     logits, gradients = outcome(model)
     assert torch.isfinite(logits).all() and all(torch.isfinite(g).all() for g in gradients.values())
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_dora_begins_as_the_base(family: str, tmp_path: Path) -> None:
+    """peft's lengths are rounded to the base's 16 bits, which its first outputs show."""
+    base = AutoModelForCausalLM.from_pretrained(make_toy(tmp_path / family, family), dtype=torch.bfloat16)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        wanted = base(input_ids=IDS).logits
+        model = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", use_dora=True))
+        set_lengths(model)
+        fuse(model)
+        assert torch.equal(model(input_ids=IDS).logits, wanted)
 
 
 @pytest.mark.parametrize("settings", [{"lora_dropout": 0.3}, {"use_dora": True}])

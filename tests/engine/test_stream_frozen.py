@@ -53,6 +53,19 @@ def test_equals_a_base_in_memory(family: str, key: str, precision: str, tmp_path
         assert_same_result(memory, drive)
 
 
+@pytest.mark.parametrize("graph_gb", [0, 1])
+@pytest.mark.parametrize("key", ["lora", "qlora"])
+@pytest.mark.parametrize("family", ["llama", "gpt2"])  # gpt2's matrices are stored the other way round
+def test_dora_equals_a_base_in_memory(family: str, key: str, graph_gb: float, tmp_path: Path) -> None:
+    """Its lengths are those of a base that was never there as a whole."""
+    more = {"dora": True, "rank": 4, **({"graph_gb": graph_gb} if key == "lora" else {})}
+    memory, expected, drive, heard = _both(tmp_path, key, more, family=family, steps=6, learning_rate=1e-2)
+    assert heard == pytest.approx(expected, abs=1e-6) and expected[-1] < expected[0] - 0.05
+    ours, theirs = result_tensors(drive), result_tensors(memory)
+    assert any("magnitude" in name for name in theirs) and ours.keys() == theirs.keys()
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs)
+
+
 @pytest.mark.parametrize("key", ["lora", "qlora"])
 @pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "o_proj", "kv_b_proj"]])
 @pytest.mark.parametrize("family", ["qwen3_moe", "deepseek_v3", "lfm2_moe", "gpt_oss"])

@@ -1,6 +1,6 @@
 """Holding gradients in when each layer learns before the length of the whole gradient is known.
 
-`exact`: gradients go to the drive and are read again once the length is known; the same numbers as in memory.
+`exact`: gradients come down the layers twice, first for their length alone; the same numbers as in memory.
 `previous`: the factor of the step before; a unit whose own gradient is longer than the limit is held to the limit, so
 a sudden leap does no harm. The first step has no step before it and is exact. `layer`: each layer on its own.
 """
@@ -30,7 +30,7 @@ class Clip:
 
     @property
     def waits(self) -> bool:
-        """Whether the coming step's gradients must be kept until all are there."""
+        """Whether nothing of the coming step may learn until the length of its whole gradient is known."""
         if not self._limit:
             return False
         return self._kind == "exact" or (self._kind == "previous" and math.isnan(self._last))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from studio.engine.adapters import attach, low_rank_config
 from studio.engine.driver import Driver
 from studio.engine.experts import has_experts, is_stack, reach, stand_in
+from studio.engine.fused import set_lengths
 from studio.engine.layers import decoder_layers
 from studio.engine.load import keeps_exact
 from studio.engine.prepared import Base, Prepared
@@ -80,7 +82,7 @@ def prepare_frozen(
         embedding, head = frame.ends(store)
         config = low_rank_config(base, params, init)
         reach(frame.model, config)
-        prepared = attach(frame.model, base, config)
+        prepared = attach(frame.model, base, config, lengths=partial(_set_lengths, blocks))
         _refuse_outside(frame.model, frame.layers)
     except BaseException:
         store.close()
@@ -280,6 +282,14 @@ class _PackedBlocks(Blocks):
         else:
             packed = self._unpacker.stack(piece, getattr(place.module, place.attribute).shape)
         place.module._parameters[place.attribute] = packed
+
+
+def _set_lengths(blocks: Blocks, adapted: nn.Module) -> None:
+    """DoRA begins with the lengths of the base's rows: each layer comes once for them."""
+    for at, layer in enumerate(blocks.modules):
+        blocks.bind(at, then=at + 1)
+        set_lengths(layer)
+    blocks.release()
 
 
 def _refuse_outside(model: Any, layers: list[nn.Module]) -> None:

@@ -31,9 +31,9 @@ def test_what_was_chosen_stays() -> None:
 
 
 def test_an_adapter_that_needs_the_whole_base_stays_in_memory() -> None:
-    draft = spec("method.key=lora", "method.dora=true")
+    draft = spec("method.key=lora", "method.init=pissa")
     assert forecast(draft, facts(LLAMA_8B), machine(6 * GB)).placement == "memory"
-    asked = forecast(spec("method.dora=true", "method.placement=drive"), facts(LLAMA_8B), machine(6 * GB))
+    asked = forecast(spec("method.init=pissa", "method.placement=drive"), facts(LLAMA_8B), machine(6 * GB))
     assert asked.verdict == "impossible"
 
 
