@@ -79,7 +79,7 @@ def calculate(
     if trained.layer_inputs == "drive":
         trained = replace(trained, stored_bytes=trained.stored_bytes + inputs)
         passing = _inputs_bytes(shapes, trained, usual)
-        read, written = read + passing, written + passing
+        read, written = read + trained.descents * passing, written + passing
     seconds = _seconds(spec, shapes, trained, device, machine.speeds, machine.habits, usual, anew)
     if seconds is not None:  # reading, writing and copying go on beside computing
         on_drives = drive_seconds(read, written, machine.speeds) / drives_of(spec, machine.resources)

@@ -69,6 +69,24 @@ def _on_failing(monkeypatch: pytest.MonkeyPatch, act: Callable[[StreamDriver], N
     monkeypatch.setattr(StreamDriver, "before_step", begin)
 
 
+def _run_out_of_memory(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, calls: int) -> list[int]:
+    """Once, after so many calls in the fourth step of the run that is to fail; the calls that are left."""
+    work, left = getattr(owner, name), [10**9]
+
+    def failing_once(*given: Any) -> None:
+        work(*given)
+        left[0] -= 1
+        if left[0] == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def soon(driver: StreamDriver) -> None:
+        left[0] = calls
+
+    monkeypatch.setattr(owner, name, failing_once)
+    _on_failing(monkeypatch, soon)
+    return left
+
+
 @pytest.mark.parametrize("family", ["llama", "qwen3_moe"])
 @pytest.mark.parametrize("clipping", ["previous", "exact"])
 def test_a_drive_that_runs_full_in_a_step(
@@ -176,19 +194,7 @@ def test_memory_that_runs_out_while_layers_learn(
         for name in ("straight", "failing")
     )
     expected = losses(train_here(straight))
-    learn, left = Learner._learn_tile, [10**9]
-
-    def failing_once(learner: Learner, *given: Any) -> None:
-        learn(learner, *given)
-        left[0] -= 1
-        if left[0] == 0:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    def soon(driver: StreamDriver) -> None:
-        left[0] = 2
-
-    monkeypatch.setattr(Learner, "_learn_tile", failing_once)
-    _on_failing(monkeypatch, soon)
+    left = _run_out_of_memory(monkeypatch, Learner, "_learn_tile", calls=2)
     heard = train_here(failing)
     assert left[0] < 0
     assert any("2 pieces" in event.text for event in heard if isinstance(event, events.Notice))
@@ -197,19 +203,7 @@ def test_memory_that_runs_out_while_layers_learn(
 
 def test_memory_that_runs_out_as_the_last_of_a_step_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Norms have learned already, and of them memory has no other copy: the run stops, and can go on from before."""
-    learn, left = Smalls.learn, [10**9]
-
-    def failing_once(smalls: Smalls, *given: Any) -> None:
-        learn(smalls, *given)
-        left[0] -= 1
-        if left[0] == 0:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    def soon(driver: StreamDriver) -> None:
-        left[0] = 3
-
-    monkeypatch.setattr(Smalls, "learn", failing_once)
-    _on_failing(monkeypatch, soon)
+    _run_out_of_memory(monkeypatch, Smalls, "learn", calls=3)
     _fail_then_resume(tmp_path, monkeypatch, "Memory ran out in step 4")
 
 

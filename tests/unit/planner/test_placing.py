@@ -81,12 +81,19 @@ def test_a_bf16_base_that_is_only_read_has_no_more() -> None:
     assert exact.read_bytes == short.read_bytes
 
 
-def test_gradients_that_wait_and_add_up_have_32_bits() -> None:
-    known, sets = facts(LLAMA_8B), ("method.key=ssd_offload", "method.clipping=exact", "train.drive_wear=1")
-    one, several = (
-        forecast(spec(*sets, f"train.accumulation={count}"), known, machine(8 * GB)).written_bytes for count in (1, 4)
+@pytest.mark.parametrize(("cache_gb", "inputs"), [(0, "device"), (4, "device"), (0, "drive")])
+def test_exact_clipping_reads_what_streams_once_more_and_writes_no_more(cache_gb: int, inputs: str) -> None:
+    known = facts(LLAMA_8B)
+    sets = ("method.key=ssd_offload", f"method.cache_gb={cache_gb}", "train.drive_wear=1", "train.accumulation=4")
+    held, usual, exact = (
+        forecast(spec(*sets, f"method.clipping={clipping}", f"method.layer_inputs={place}"), known, machine(8 * GB))
+        for clipping, place in (("previous", "device"), ("previous", inputs), ("exact", inputs))
     )
-    assert several - one == pytest.approx(2 * known.shapes.total)
+    again = 2 * (sum(known.shapes.layer_sizes) + known.shapes.embedding + known.shapes.head)
+    again += usual.written_bytes - held.written_bytes  # what layers were given
+    assert exact.read_bytes - usual.read_bytes == pytest.approx(again - cache_gb * 1e9, abs=1)
+    assert exact.written_bytes == usual.written_bytes
+    assert exact.disk_bytes == usual.disk_bytes
 
 
 @pytest.mark.parametrize(("scheme", "moved"), [("C", 26), ("D", 18), ("E", 14.1), ("F", 12.1), ("I", 6)])
