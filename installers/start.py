@@ -38,8 +38,13 @@ def run_tests(places: Places, arguments: list[str]) -> int:
 
 
 def side_by_side(cores: int | None) -> list[str]:
-    """Pytest's words for several processes, each with whole files; more than four would not fit into small memories."""
-    return ["-n", str(min(cores, 4)), "--dist", "loadfile"] if cores and cores > 1 else []
+    """Pytest's words for several processes, each with whole files; more than four would not fit into small memories.
+
+    Files go in their order, so that those of a few long tests do not come last, when nothing is left for the others.
+    """
+    if not cores or cores < 2:
+        return []
+    return ["-n", str(min(cores, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def _run(command: list[str], places: Places, **extra: str) -> int:

@@ -23,6 +23,7 @@ import numpy as np
 
 from studio.data.batches import Batch
 from studio.machine.drive import DriveSpeeds, measure_drive
+from studio.machine.resources import read_gpus
 from tests.bench.sides.tokens import token_rows
 
 STATE_BYTES = {"C": 10.0, "D": 6.0, "E": 4 + 2 * 4 / 256, "F": 3 + 2 * 4 / 256, "I": 0.0}
@@ -140,11 +141,13 @@ def side(
     length: int = LENGTH,
     writes: float | None = None,
     threads: int = 1,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Train in a process of its own and return what it measured.
 
     Args:
         writes: bytes a second that the drive is held to; None for what it can.
+        device: "cuda" where there is a card, or else on a pretended one.
     """
     model = make_model(folder / size, size)
     wanted = {
@@ -155,6 +158,7 @@ def side(
         "length": length,
         "writes": writes,
         "vocabulary": SIZES[size][5],
+        "device": device,
         "train": {"steps": steps, "accumulation": accumulation, "precision": precision, "learning_rate": 1e-4},
     }
     tiny = make_model(folder / "tiny", "tiny")
@@ -162,7 +166,8 @@ def side(
     wanted["warm"] = {**warm, "train": {**wanted["train"], "steps": 1}}
     for name in ("side", "warm"):
         (folder / name).mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "tests.bench.sides.streamed", json.dumps(wanted)]
+    pretended = ["tests.helpers.card"] if device == "cuda" and not read_gpus() else []
+    command = [sys.executable, "-m", *pretended, "tests.bench.sides.streamed", json.dumps(wanted)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:

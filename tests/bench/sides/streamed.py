@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 
 from studio.data.batches import Batch
 from studio.engine.checkpoint import Checkpoints
@@ -65,14 +66,17 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
                 "model": {"source": str(model)},
                 "data": {"path": str(folder)},
                 "method": wanted["method"],
-                "train": {**wanted["train"], "device": "cpu", "samples": 0, "schedule": "constant"},
+                "train": {**wanted["train"], "device": wanted["device"], "samples": 0, "schedule": "constant"},
             }
         )
     )
-    accelerator = make_accelerator("cpu", spec.train.precision, widens=METHODS.get(spec.method.key).widens)
+    accelerator = make_accelerator(wanted["device"], spec.train.precision, widens=METHODS.get(spec.method.key).widens)
+    has_card = accelerator.device.type == "cuda"
     if "warm" in wanted:
         run(wanted["warm"])
         ctypes.CDLL(None).malloc_trim(0)
+    if has_card:
+        torch.cuda.reset_peak_memory_stats()
     idle = anonymous()
     with Peak() as peak:
         base = Base(
@@ -112,6 +116,7 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
         "idle": idle,
         "peak": peak.bytes - idle,
         "rss": most_resident(),
+        "card_peak": torch.cuda.max_memory_allocated() if has_card else 0,
         "saving": loop.saving,
         "spans": loop.spans,
         "numbers": read_facts(model).num_parameters,

@@ -228,4 +228,4 @@ def test_an_error_of_the_system_is_a_sentence(
 @pytest.mark.parametrize(("cores", "processes"), [(None, None), (1, None), (2, "2"), (64, "4")])
 def test_tests_run_side_by_side_where_there_are_cores(cores: int | None, processes: str | None) -> None:
     words = side_by_side(cores)
-    assert words == (["-n", processes, "--dist", "loadfile"] if processes else [])
+    assert words == (["-n", processes, "--dist", "loadfile", "--no-loadscope-reorder"] if processes else [])
