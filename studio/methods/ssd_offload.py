@@ -89,8 +89,8 @@ _SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
 widths)."""
 _GATHERED_EACH = 0.25
 """The same of each number of a layer whose gradients wait for each other (four widths)."""
-_COMPILED, _COMPILED_BYTES = ("E", "F", "I"), 6_000_000
-"""Less than that where these learn in the compiled pass (three widths; C and D take as much)."""
+_COMPILED = {"E": 6_000_000, "F": 6_000_000, "I": 14_000_000}
+"""Less than that where these learn in the compiled pass (four widths; C and D take as much)."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
@@ -109,7 +109,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     if params.clipping == "layer":
         short += int(_GATHERED_EACH * layer)
     if params.scheme in _COMPILED and compiled_path():
-        short -= min(short, _COMPILED_BYTES)
+        short -= min(short, _COMPILED[params.scheme])
     return Trained(
         weights=held,
         exact=ends,

@@ -30,6 +30,7 @@ class Steady:
         embedding_gradient: short-lived copies at the end, beyond the gradients themselves.
         lowest: gradients that come last: of the lowest layer and the embeddings.
         gathers: whether those of a layer wait for each other, so that `lowest` are all but the first.
+        learns_beside: whether the first matrix learns while all activations of its layer are still there.
         moved: a layer's weights a second time, while it computes.
         unpacked: a 4-bit layer's weights, unpacked for use.
         scratch: what the optimizer's step needs beside.
@@ -49,6 +50,7 @@ class Steady:
     embedding_gradient: float
     lowest: float
     gathers: bool
+    learns_beside: bool
     moved: float
     unpacked: float
     scratch: float
@@ -99,6 +101,7 @@ def steady(
         embedding_gradient=4.0 * shapes.embedding * _copies(shapes, accumulates=accumulates) if trained.ends else 0.0,
         lowest=0.0 if accumulates else min(gradients, 4.0 * _lowest(shapes, trained)),
         gathers=trained.learns_whole and not accumulates,
+        learns_beside=short_gradients > 0,
         moved=float(batch.compute * trained.moved),
         unpacked=batch.compute * shapes.widest if quantised else 0.0,
         scratch=scratch + trained.scratch_bytes,
@@ -153,6 +156,11 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
             base,
             activations=_LAST * kept.one_layer + kept.returning,
             gradients=base.gradients if base.gathers else 0.0,
+        ),
+        "matrix learning": _memory(
+            base,
+            activations=inputs + kept.one_layer if base.learns_beside else 0.0,
+            gradients=base.gradients if base.learns_beside else 0.0,
         ),
         "embeddings": _memory(base, activations=base.embedding_gradient, gradients=base.gradients),
         "optimizer": while_stepping(base),
