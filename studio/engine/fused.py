@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from studio.engine.light import Again
 from studio.engine.products import product
@@ -41,7 +42,7 @@ def fuse(model: nn.Module) -> None:
 
 
 def set_lengths(part: nn.Module) -> None:
-    """Make plain low-rank layers DoRA's, or have DoRA's begin anew: exactly as the base, nothing is longer or shorter.
+    """Make low-rank linear layers DoRA's, or have DoRA's begin anew: exactly as the base, nothing is longer or shorter.
 
     peft rounds these lengths to the base's 16 bits, so outputs would be up to 0.4 % off at first, and makes matrices as
     large as the base's on the way. Wants the base's weights in place.
@@ -54,6 +55,8 @@ def set_lengths(part: nn.Module) -> None:
         layer: Any = module
         if not getattr(module, "lora_A", None) or isinstance(module, ParamWrapper):
             continue
+        if not isinstance(layer.get_base_layer(), (nn.Linear, Conv1D)):
+            continue  # a convolution's lengths are peft's matter
         for name in layer.lora_A:
             stretch = DoraLinearLayer(getattr(layer, "fan_in_fan_out", False))
             stretch.weight = nn.Parameter(_squares(layer, _weight(layer)).sqrt())

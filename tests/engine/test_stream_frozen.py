@@ -116,6 +116,17 @@ def test_with_adapters_off_it_is_the_base(family: str, tmp_path: Path) -> None:
     assert (changed - expected).abs().max() > 0.1
 
 
+def test_dora_on_a_convolution_that_does_not_stream_is_refused(tmp_path: Path) -> None:
+    """With its base in memory it works."""
+    folder = make_toy(tmp_path / "lfm2_moe", "lfm2_moe")
+    base = Base(folder, "toy", torch.device("cpu"), "fp32", seed=0, activation_checkpointing=False)
+    method, named = METHODS.get("lora"), {"dora": True, "rank": 64, "targets": ["q_proj", "conv.conv"]}
+    trained = method.prepare(base, method.Params(placement="memory", **named)).trainable()
+    assert any("conv.conv.lora_magnitude" in name for name in trained)
+    with pytest.raises(UserError, match="linear layers only"):
+        method.prepare(base, method.Params(placement="drive", cache_gb=0, **named))
+
+
 def test_goes_on_exactly_from_the_same_shards(tmp_path: Path) -> None:
     method = _method("lora", "drive", dropout=0.1)
     straight = make_run(tmp_path, method=method, name="straight", steps=6)

@@ -285,11 +285,17 @@ class _PackedBlocks(Blocks):
 
 
 def _set_lengths(blocks: Blocks, adapted: nn.Module) -> None:
-    """DoRA begins with the lengths of the base's rows: each layer comes once for them."""
+    """DoRA begins with the lengths of the base's rows: each layer comes once for them.
+
+    Raises:
+        UserError: an adapter sits on something else than a linear layer.
+    """
     for at, layer in enumerate(blocks.modules):
         blocks.bind(at, then=at + 1)
         set_lengths(layer)
     blocks.release()
+    if any(getattr(layer, "lora_A", None) and not layer.lora_magnitude_vector for layer in adapted.modules()):
+        raise UserError("DoRA on a streamed base works on linear layers only.", "Name others, or turn method.dora off.")
 
 
 def _refuse_outside(model: Any, layers: list[nn.Module]) -> None:
