@@ -181,21 +181,27 @@ def make_model(folder: Path, size: str) -> Path:
     if (folder / "config.json").is_file():
         return folder
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
+
+    torch.manual_seed(0)
+    LlamaForCausalLM(llama(size)).to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def llama(size: str, **more: Any) -> Any:
+    """The configuration of a size; tied, unless `more` says something else."""
+    from transformers import LlamaConfig
 
     layers, hidden, ffn, heads, kv_heads, vocabulary = SIZES[size]
-    config = LlamaConfig(
+    return LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=hidden,
         intermediate_size=ffn,
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=kv_heads,
-        tie_word_embeddings=True,
+        **{"tie_word_embeddings": True, **more},
     )
-    torch.manual_seed(0)
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
-    return folder
 
 
 def token_batches(rows: int, length: int, vocabulary: int) -> Iterator[Batch]:

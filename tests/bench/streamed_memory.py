@@ -39,7 +39,6 @@ METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "qlora": {"key": "qlora", "placement": "drive", "cache_gb": 0},
 }
 LENGTHS = (64, 512)
-_CPU = Device("cpu", "cpu", 1, 1)
 
 
 def main() -> None:
@@ -65,11 +64,17 @@ def cell(
 ) -> tuple[int, int]:
     """Bytes forecast and taken. `writes`: see `offload.side`."""
     taken = offload.side(folder, size, method, steps=3, length=length, precision=precision, writes=writes)["peak"]
+    return forecast(folder / size, method, length, precision), taken
+
+
+def forecast(model: Path, method: dict[str, Any], length: int, precision: str, device: str = "cpu") -> int:
+    """Bytes of the device's memory at the fullest moment."""
     rows = (f"train.max_length={length}", "train.batch_size=1", "train.accumulation=1", f"train.precision={precision}")
     draft = spec(*(f"method.{name}={json.dumps(value).strip(chr(34))}" for name, value in method.items()), *rows)
-    shapes, kind = read_facts(folder / size).shapes, METHODS.get(method["key"])
-    batch = fullest_batch(draft, kind.estimate(draft.method, shapes), None, widens=emulates_bf16() and kind.widens)
-    return sum(calculated_memory(draft, shapes, _CPU, batch)[1].values()), taken
+    shapes, kind = read_facts(model).shapes, METHODS.get(method["key"])
+    widens = device == "cpu" and emulates_bf16() and kind.widens
+    batch = fullest_batch(draft, kind.estimate(draft.method, shapes), None, widens=widens)
+    return sum(calculated_memory(draft, shapes, Device(device, device, 1, 1), batch)[1].values())
 
 
 if __name__ == "__main__":

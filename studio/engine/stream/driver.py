@@ -318,11 +318,13 @@ class StreamDriver(Driver):
             self._length()
         self._can_take_back = False
         for end in self.parts.ends:
-            self._learn_end(end, self._clip.of_unit(float(self._norms.get(end.name, 0.0))) if scale is None else scale)
+            self._learn_end(end, self._own_scale(end.name, scale))
         for name in self.parts.smalls.parameters:
-            own = self._clip.of_unit(float(self._norms.get(name, 0.0))) if scale is None else scale
-            self.parts.smalls.learn(name, self._groups[name], own)
+            self.parts.smalls.learn(name, self._groups[name], self._own_scale(name, scale))
         self._clip.learned(self._norm)
+
+    def _own_scale(self, name: str, scale: float | None) -> float:
+        return self._clip.of_unit(float(self._norms.get(name, 0.0))) if scale is None else scale
 
     @torch.no_grad()
     def _length(self) -> torch.Tensor:
