@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
-from studio.engine.products import use_quick_products
+from studio.engine.products import keep_few_kernels, use_quick_products
 from studio.errors import UserError
 from studio.machine.resources import emulates_bf16
 
@@ -32,8 +32,10 @@ def make_accelerator(device: str, precision: str, *, widens: bool = False) -> Ac
         state._reset_state()  # one process may train twice (tests): the library keeps its first answer for ever
     on_processor = is_processor(device)
     is_wide = precision == "fp32" or (widens and on_processor and emulates_bf16())
-    if is_wide and on_processor:
-        use_quick_products()
+    if on_processor:
+        keep_few_kernels()
+        if is_wide:
+            use_quick_products()
     return Accelerator(
         cpu=on_processor,
         mixed_precision="no" if is_wide else "bf16",

@@ -55,8 +55,10 @@ class Trained:
         norms: whether the norms of trained layers are trained as well; that brings their outcome to fp32.
         norms_alone: whether norms are trained in layers whose own weights are not.
         extra_bytes: buffers of the method's own on the device (projections, masks, importances).
-        short_bytes: so many instead where a processor has 16-bit products; 0 for as many.
-        beside_bytes: of those, what lies in RAM where there is a card.
+        short_bytes: beside those, where a processor has 16-bit products.
+        records_bytes: of `extra_bytes`, what layers that learn have of the drive beside their weights.
+        tiling_bytes: what embedding and head have of it on a processor while they learn tile by tile; 0 if they do not.
+        card_bytes: so many instead on a card, beside which the others lie in RAM; None for as many.
         moved: numbers of a layer that are there a second time while it computes (MeZO moves them).
         stored_bytes: kept on the drive while it trains, beside what any run leaves there.
         read_bytes, written_bytes: of the drive, in one optimizer step.
@@ -110,7 +112,9 @@ class Trained:
     norms_alone: bool = False
     extra_bytes: int = 0
     short_bytes: int = 0
-    beside_bytes: int = 0
+    records_bytes: int = 0
+    tiling_bytes: int = 0
+    card_bytes: int | None = None
     scratch_bytes: int = 0
     taking_bytes: int = 0
     following_bytes: int = 0

@@ -198,11 +198,10 @@ def estimate_streamed(params: PlacedParams, shapes: Shapes, *, quantised: bool =
     streamed = shapes.linear_numbers + shapes.experts
     lingering = int(2 * packed * streamed / max(1, shapes.layers))  # the last layer, and the first to the next step
     head = 0 if ends else shapes.head or shapes.embedding  # in tiles, read once for the loss
-    beside = _LENGTHS_BYTES if params.dora else 0
     return replace(
         found,
-        extra_bytes=beside,
-        beside_bytes=beside,
+        extra_bytes=_LENGTHS_BYTES if params.dora else 0,
+        card_bytes=0,
         quantised=layers if quantised else 0,
         elsewhere=max(0, shapes.total - layers - ends - shapes.others),
         read_ahead=layers - min(layers, max(shapes.layer_sizes, default=0)),

@@ -13,6 +13,10 @@ HELD_NUMBERS = 1 << 23
 """An embedding of up to so many numbers stays in memory while layers stream, which saves looking at logits twice."""
 SENT_AHEAD_BYTES = 512 << 20
 """What is read at once and is no larger is copied to a card while it computes with what came before."""
+RECORDS_AHEAD = 2
+"""Of optimizer state, records that are read ahead: one is computed on, one is ready, one is on its way."""
+BEHIND_BYTES = 16 << 20
+"""Writes under way at most: more would only be memory."""
 _AT_ONCE = 2
 """Layers in memory: the one that is computed and the one that is read ahead."""
 

@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 from studio.declare import setting
 from studio.errors import Problem
-from studio.machine.compiled import compiled_path
 from studio.methods import Method, Trained
 from studio.methods._layers import whole_weights_problems
-from studio.methods._streamed import CachedParams, GraphParams, ends_held, inputs_placements, tile_rows
+from studio.methods._streamed import (
+    BEHIND_BYTES,
+    RECORDS_AHEAD,
+    CachedParams,
+    GraphParams,
+    ends_held,
+    inputs_placements,
+    tile_rows,
+)
 from studio.models.arithmetic import Shapes
 from studio.models.facts import ModelFacts
 from studio.models.store_layout import TILE
@@ -80,21 +87,16 @@ _REST_BYTES = {"C": 2, "D": 2, "E": 2, "F": 1, "I": 0}
 _CARD_BYTES = {"C": 17e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
 """What a card holds of a tile while it learns: measured with the tests' pretended card at layers of 12M and 49M, and
 with scheme E at a mixture's of 7M, 26M and 76M."""
-_RECORDS = 3
-"""Records of tiles that are read, changed or written at once."""
-_BEHIND_BYTES = 32_000_000
-"""What else is on its way to the drive, and what rounding at random and tiles of embedding and head take."""
-_SHORT_EACH, _SHORT_BYTES = 1.3, 48_000_000
-"""The same where a processor has 16-bit products: for each number of the widest matrix, and beside (five schemes, four
-widths)."""
-_GATHERED_EACH = 0.25
-"""The same of each number of a layer whose gradients wait for each other (four widths)."""
-_COMPILED = {"E": 6_000_000, "F": 6_000_000, "I": 14_000_000}
-"""Less than that where these learn in the compiled pass (four widths; C and D take as much)."""
+_PASS_EACH, _PASS_BYTES = 0.9, 10_000_000
+"""What passing layers take beside: for each number of the widest matrix, and noise and pages of the allocator's."""
+_STATELESS_TILES = 4
+"""Of embedding or head without state: they are written as quickly as the next gradient comes."""
+_SHORT_BYTES = 14_000_000
+"""The same of 16-bit products: their kernels. These from five schemes, four widths, two lengths."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
-    layer, each = max(shapes.layer_sizes, default=0), 2 + _STATE_BYTES[params.scheme]
+    layer, state = max(shapes.layer_sizes, default=0), _STATE_BYTES[params.scheme]
     whole = layer if shapes.experts else 0  # experts come together, and the rest of their layer with them
     ends = ends_held(shapes)
     learning = _learning(params, shapes)
@@ -103,13 +105,8 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
     passing = 2 * (1 + descents) * sum(shapes.layer_sizes) + _tiles_read(params, shapes, descents)
     held = layer + ends
     piece = 0 if whole else min(shapes.widest, layer)
-    records, most = _RECORDS * TILE * (each - 2), int(6 * each * layer)
-    extra = min(most, int(records) + 2 * piece + _BEHIND_BYTES)
-    short = min(most + 12 * layer, int(records + _SHORT_EACH * piece) + _SHORT_BYTES)
-    if params.clipping == "layer":
-        short += int(_GATHERED_EACH * layer)
-    if params.scheme in _COMPILED and compiled_path():
-        short -= min(short, _COMPILED[params.scheme])
+    records = _records(state, layer, piece or layer)
+    tiles = _at_once(int((2 + state) * TILE)) if state else _STATELESS_TILES * 2 * TILE
     return Trained(
         weights=held,
         exact=ends,
@@ -129,17 +126,34 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         exact_bytes=_REST_BYTES[params.scheme] * (passing - last) // 2,
         descents=descents,
         cacheable_bytes=2 * sum(shapes.layer_sizes),
-        cacheable_state_bytes=int((each - 2) * learning) if params.learners == "all" else 0,
+        cacheable_state_bytes=int(state * learning) if params.learners == "all" else 0,
         cache_bytes=params.cache_bytes,
         graph_bytes=params.graph_bytes,
-        extra_bytes=extra,
+        extra_bytes=records + int(_PASS_EACH * piece) + _PASS_BYTES,
+        short_bytes=0 if whole else _SHORT_BYTES,
+        records_bytes=records,
+        tiling_bytes=0 if ends or not params.train_embeddings else tiles,
+        card_bytes=int(_CARD_BYTES[params.scheme]),
         learns_whole=params.clipping == "layer" and not whole,
-        short_bytes=0 if whole else short,
-        beside_bytes=max(0, extra - int(_CARD_BYTES[params.scheme])),
-        stored_bytes=int(2 * each * shapes.total),
-        read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + (each - 2) * learning),
-        written_bytes=int(each * learning),
+        stored_bytes=int(2 * (2 + state) * shapes.total),
+        read_bytes=passing + int((2 * ends if params.train_embeddings else 0) + state * learning),
+        written_bytes=int((2 + state) * learning),
     )
+
+
+def _records(state: float, layer: int, piece: int) -> int:
+    """Bytes of the drive that are in memory beside a layer's weights while its matrices learn.
+
+    Records of optimizer state; without any, weights that are on their way back while others are read in their place.
+    """
+    if each := int(state * min(TILE, piece)):
+        return _at_once(each)
+    return min(2 * layer, (BEHIND_BYTES - 1) // max(1, 2 * piece) * 2 * piece)
+
+
+def _at_once(each: int) -> int:
+    """Bytes of pieces of so many: one is changed, others are read ahead and written behind."""
+    return each * (1 + RECORDS_AHEAD + BEHIND_BYTES // each)
 
 
 def _tiles_read(params: SsdOffloadParams, shapes: Shapes, descents: int) -> int:

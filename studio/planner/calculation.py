@@ -11,8 +11,9 @@ from studio.errors import UserError
 from studio.machine.bench import Habits, Speeds
 from studio.machine.resources import cache_room
 from studio.methods import METHODS, NF4_BYTES, Trained
-from studio.methods._streamed import SENT_AHEAD_BYTES
+from studio.methods._streamed import RECORDS_AHEAD, SENT_AHEAD_BYTES
 from studio.models.arithmetic import Shapes
+from studio.models.store_layout import TILE
 from studio.optimizers import OPTIMIZERS
 from studio.planner.activations import MicroBatch, kept
 from studio.planner.lengths import RowLengths
@@ -29,8 +30,8 @@ PROCESS_BYTES = 460_000_000
 """
 _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
-_SHORT_BYTES = 86_000_000
-"""Beside a streamed layer that comes whole, where a processor computes in 16 bits (three sizes of mixtures)."""
+_SHORT_BYTES = 60_000_000
+"""Of kernels beside a streamed layer that comes whole, where a processor computes in 16 bits (two mixtures)."""
 _PRODUCTS_BYTES, _PRODUCTS_EACH = 40e6, 36.0
 """The same beside frozen layers with adapters, at most, and for each number of a layer (five sizes, two processors)."""
 _SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
@@ -114,7 +115,6 @@ def _trained(spec: RunSpec, shapes: Shapes, device: Device) -> Trained:
             trained,
             elsewhere=trained.elsewhere + ahead,
             quantised=trained.quantised - packed,
-            extra_bytes=trained.extra_bytes - trained.beside_bytes,
             learns_whole=False,  # what is counted for its gradients there is more than enough
         )
     return replace(trained, layer_inputs="device") if trained.layer_inputs == "ram" else trained
@@ -131,12 +131,13 @@ def _waiting_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
     """Of streamed weights and of what goes with them, in RAM beside a card: two frozen layers in 16 bits, or one that
     is trained with what is missing to the arithmetic's bits.
     """
+    beside = trained.extra_bytes if trained.card_bytes is not None else 0
     if trained.passing:  # two whole layers, and what one becomes in fp32 before it is sent
         wide = 4 * trained.passing if batch.compute == 4 else 0
-        return 2 * batch.compute * trained.passing + wide + trained.beside_bytes
+        return 2 * batch.compute * trained.passing + wide + beside
     is_trained = bool(trained.layer_inputs) and not trained.adapter
     layer = max(shapes.layer_sizes, default=0) if is_trained else 0
-    return 4 * trained.read_ahead + batch.compute * layer + trained.beside_bytes
+    return 4 * trained.read_ahead + batch.compute * layer + beside
 
 
 def _inputs_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> int:
@@ -187,9 +188,42 @@ def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, bat
         state_bytes=0.0 if optimizer.is_paged and device.is_card else optimizer.state_bytes,
         scratch=_scratch(shapes, trained, optimizer.scratch_bytes, device),
         accumulates=spec.train.accumulation > 1,
-        other=_packed_bytes(shapes, trained, device, batch),
+        other=_extra_bytes(trained, device) + _packed_bytes(shapes, trained, device, batch),
         short_gradients=_short_gradients(trained, batch) if not device.is_card else 0,
+        laid=0.0 if device.is_card else _laid_bytes(shapes, trained, batch),
+        tiling=0.0 if device.is_card else _tiling_bytes(trained, batch),
+        proving=0.0 if device.is_card or batch.compute == 4 else _proving_bytes(trained),
     )
+
+
+def _extra_bytes(trained: Trained, device: Device) -> int:
+    if device.is_card and trained.card_bytes is not None:
+        return trained.card_bytes
+    return trained.extra_bytes
+
+
+def _tiling_bytes(trained: Trained, batch: MicroBatch) -> float:
+    """Of tiles that learn; in fp32 what is missing to it is read before their records as well."""
+    is_exact = batch.compute == 4 and not batch.widened and trained.tiling_bytes > 0
+    return float(trained.tiling_bytes + is_exact * (1 + RECORDS_AHEAD) * trained.rest_bytes * TILE)
+
+
+def _proving_bytes(trained: Trained) -> float:
+    """A layer that comes whole in fp32: the proofs before training compute so, before records and kernels come."""
+    return max(0.0, 4.0 * trained.passing - trained.records_bytes - _SHORT_BYTES)
+
+
+def _handed_back(shapes: Shapes, trained: Trained) -> float:
+    """What is missing to a learning matrix's fp32 is in its record as well, so its own goes for that."""
+    piece = min(shapes.widest, max(shapes.layer_sizes, default=0))
+    return float(min(trained.rest_bytes * piece, trained.records_bytes // 2))
+
+
+def _laid_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
+    """Of streamed matrices that learn one after the other, one's gradient."""
+    if not trained.layer_inputs or trained.adapter or trained.passing:
+        return 0.0
+    return float(batch.compute * min(shapes.widest, max(shapes.layer_sizes, default=0)))
 
 
 def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> float:
@@ -202,9 +236,9 @@ def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: Micro
     if trained.passing:
         return _passing_bytes(trained, batch, device)
     if batch.compute == 4 and not batch.widened and trained.layer_inputs and not device.is_card:
-        return -float((2 - trained.rest_bytes) * max(shapes.layer_sizes, default=0))
+        return -float((2 - trained.rest_bytes) * max(shapes.layer_sizes, default=0)) - _handed_back(shapes, trained)
     if is_short and trained.short_bytes and not device.is_card:
-        return float(trained.short_bytes - trained.extra_bytes)
+        return float(trained.short_bytes)
     if not trained.layer_inputs or is_short == device.is_card or bool(trained.adapter) == device.is_card:
         return 0.0
     if device.is_card:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studio.methods import NF4_BYTES, Trained
 from studio.models.arithmetic import Shapes
@@ -11,6 +11,8 @@ from studio.planner.activations import Kept, MicroBatch
 
 KINDS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "quantisation", "other")
 
+_TILE_GRADIENT = 10e6
+"""Bytes of the gradient of a tile of embedding or head, and of what is added to it (two widths at two lengths)."""
 _LAST = 0.65
 """Of a layer's activations, those that are still there when most of its gradients are (four widths at two lengths)."""
 
@@ -30,7 +32,9 @@ class Steady:
         embedding_gradient: short-lived copies at the end, beyond the gradients themselves.
         lowest: gradients that come last: of the lowest layer and the embeddings.
         gathers: whether those of a layer wait for each other, so that `lowest` are all but the first.
-        learns_beside: whether the first matrix learns while all activations of its layer are still there.
+        laid: a streamed matrix's gradient, or its numbers in fp32 where that will lie, as long as layers come back.
+        records, tiling: of `other`, what layers that learn have of the drive, and what tiles of the ends have instead.
+        proving: what is there before training alone.
         moved: a layer's weights a second time, while it computes.
         unpacked: a 4-bit layer's weights, unpacked for use.
         scratch: what the optimizer's step needs beside.
@@ -50,7 +54,10 @@ class Steady:
     embedding_gradient: float
     lowest: float
     gathers: bool
-    learns_beside: bool
+    laid: float
+    records: float
+    tiling: float
+    proving: float
     moved: float
     unpacked: float
     scratch: float
@@ -68,6 +75,9 @@ def steady(
     accumulates: bool,
     other: float,
     short_gradients: int = 0,
+    laid: float = 0.0,
+    tiling: float = 0.0,
+    proving: float = 0.0,
 ) -> Steady:
     """Turn numbers into bytes.
 
@@ -75,8 +85,9 @@ def steady(
         state_bytes: of optimizer state for each number that has it on the device.
         scratch: the optimizer's short-lived bytes.
         accumulates: whether several micro-batches make a step.
-        other: what the libraries take.
+        other: what the libraries take, and the method beside.
         short_gradients: numbers whose gradients have 16 bits; summed over micro-batches they have 32.
+        laid, tiling, proving: see `Steady`.
     """
     here = shapes.total - trained.elsewhere
     exact = here if batch.compute == 4 and not batch.widened else min(here, trained.exact)
@@ -91,7 +102,7 @@ def steady(
         weights=4.0 * (exact - quantised * (exact == here)) + NF4_BYTES * quantised + 2.0 * rest,
         adapter=4.0 * trained.adapter,
         optimizer=state_bytes * trained.state,
-        other=other + trained.extra_bytes,
+        other=other,
         gradients=gradients,
         held=gradients if accumulates else 0.0,
         copies=2.0 * matrices if is_cast and trained.backward else 0.0,
@@ -101,7 +112,10 @@ def steady(
         embedding_gradient=4.0 * shapes.embedding * _copies(shapes, accumulates=accumulates) if trained.ends else 0.0,
         lowest=0.0 if accumulates else min(gradients, 4.0 * _lowest(shapes, trained)),
         gathers=trained.learns_whole and not accumulates,
-        learns_beside=short_gradients > 0,
+        laid=laid,
+        records=float(trained.records_bytes),
+        tiling=tiling,
+        proving=proving,
         moved=float(batch.compute * trained.moved),
         unpacked=batch.compute * shapes.widest if quantised else 0.0,
         scratch=scratch + trained.scratch_bytes,
@@ -129,6 +143,7 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
     cast = base.copies + base.head_copy
     loss = kept.at_loss + kept.logits
     return {
+        "proof": _memory(base, activations=base.proving),
         "forward": _memory(base, activations=kept.layers + base.copies + kept.widening, gradients=base.held),
         "loss": _memory(
             base,
@@ -147,21 +162,25 @@ def _moments(base: Steady, kept: Kept) -> Mapping[str, dict[str, int]]:
         "first layer back": _memory(
             base,
             activations=inputs + kept.one_layer + kept.returning + base.taking + (0 if kept.one_layer else base.copies),
-            gradients=base.held + base.waiting,
+            gradients=base.held + base.waiting + base.laid,
         ),
         "last layer back": _memory(
-            base, activations=kept.one_layer + kept.returning + base.taking, gradients=base.gradients - base.lowest
+            base,
+            activations=kept.one_layer + kept.returning + base.taking,
+            gradients=max(base.gradients - base.lowest, base.laid),
         ),
         "layer gathered": _memory(
             base,
             activations=_LAST * kept.one_layer + kept.returning,
-            gradients=base.gradients if base.gathers else 0.0,
+            gradients=base.gradients + base.laid if base.gathers else 0.0,
         ),
-        "matrix learning": _memory(
-            base,
-            activations=inputs + kept.one_layer if base.learns_beside else 0.0,
-            gradients=base.gradients if base.learns_beside else 0.0,
-        ),
+        "tiles": _memory(
+            replace(base, other=base.other - base.records + max(0.0, base.tiling - base.weights)),
+            activations=kept.ending + kept.at_loss + _TILE_GRADIENT,
+            logits=kept.logits,
+        )
+        if base.tiling
+        else {},
         "embeddings": _memory(base, activations=base.embedding_gradient, gradients=base.gradients),
         "optimizer": while_stepping(base),
         "evaluation": _memory(base, activations=max(kept.moving + base.moved, loss)),

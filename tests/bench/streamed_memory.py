@@ -1,8 +1,9 @@
 """Forecast against taken memory of streamed runs on the processor: `python -m tests.bench.streamed_memory`.
 
 Each cell trains three steps in a process of its own, whose anonymous memory beyond what it held before is measured; no
-weights and activations are kept in spare memory. Prints one JSON line a cell and one of them all. About ten seconds a
-cell.
+weights and activations are kept in spare memory. Of what may be under way to a drive, a quick one has less: --writes
+holds it to so many MB a second, which shows the most. Prints one JSON line a cell and one of them all. About ten
+seconds a cell.
 """
 
 from __future__ import annotations
@@ -47,12 +48,14 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16", choices=["bf16", "fp32"])
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--methods", nargs="+", default=list(METHOD_SETTINGS), choices=list(METHOD_SETTINGS))
+    parser.add_argument("--writes", type=float, help="MB a second that the drive is held to")
     options = parser.parse_args()
     offload.SIZES.update(SIZES)
+    writes = None if options.writes is None else options.writes * 1e6
     errors = []
     with tempfile.TemporaryDirectory() as name:
         for size, method, length in itertools.product(options.sizes, options.methods, LENGTHS):
-            said, taken = cell(Path(name), size, METHOD_SETTINGS[method], length, options.precision)
+            said, taken = cell(Path(name), size, METHOD_SETTINGS[method], length, options.precision, writes)
             errors.append(said / taken - 1)
             offload.tell(f"{size} {method} {length}", said=said, taken=taken, error=round(errors[-1], 3))
     sizes = sorted(map(abs, errors))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -82,3 +85,35 @@ def test_without_a_gradient_nothing_is_kept(quick: list[tuple[int, ...]]) -> Non
     with torch.no_grad():
         assert layer(torch.randn(300, 512)).grad_fn is None
     assert len(quick) == 1
+
+
+_LENGTHS = """
+import ctypes, sys
+import torch
+from studio.engine.device import make_accelerator
+from tests.bench.sides.memory_peak import anonymous
+
+make_accelerator("cpu", sys.argv[1])
+kind = torch.bfloat16 if sys.argv[1] == "bf16" else torch.float32
+weight = torch.randn(2816, 1024, dtype=kind)
+
+def step(rows):
+    given, back = torch.randn(rows, 1024, dtype=kind), torch.randn(rows, 2816, dtype=kind)
+    torch.nn.functional.linear(given, weight), back @ weight, back.T @ given
+
+ctypes.CDLL(None).mallopt(-3, 1 << 20)  # what is freed goes
+step(400)
+before = anonymous()
+for rows in range(200, 400, 2):
+    step(rows)
+ctypes.CDLL(None).malloc_trim(0)
+print(anonymous() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measured by what Linux tells")
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_memory_does_not_grow_with_every_length_of_a_row(precision: str) -> None:
+    """Three hundred kernels, of which a processor with 16-bit products would keep some 300 MB."""
+    done = subprocess.run([sys.executable, "-c", _LENGTHS, precision], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 120e6

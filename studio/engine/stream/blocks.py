@@ -218,8 +218,9 @@ class Blocks:
         self._ahead.clear()
 
     def end_descent(self) -> None:
-        """No layer has gradients to come in this step."""
+        """No layer has gradients to come on this way down."""
         self._gradients = torch.empty(0)
+        return_holes()
 
     def hand_over(self, unit: int) -> Buffer:
         """The buffer of a unit of the bound layer, to be changed and written by the caller."""

@@ -153,7 +153,6 @@ class StreamDriver(Driver):
         loss = float(self._vertical.turn(loop, rows, under_way, 1 / trained)) / trained
         scale = self._length_first(loop, under_way, lowest) if self._clip.waits else None
         self._descend(loop, under_way, lowest, partial(self._learned, scale))
-        self.parts.blocks.end_descent()
         if scale is None:
             self._reach_embedding(under_way)
         self._finish(scale)
@@ -257,6 +256,7 @@ class StreamDriver(Driver):
             if not again:
                 self._learner.prefetch(self.parts.blocks.units[at][-1])
             self._vertical.descend(loop, under_way, at, then=then, learned=partial(learned, at), again=again)
+        self.parts.blocks.end_descent()
 
     def _reach_embedding(self, under_way: Pass) -> None:
         if self.parts.trains_ends:

@@ -15,10 +15,9 @@ from studio.engine.stream.buffers import Buffer
 from studio.engine.stream.schemes import CACHED, Scheme, Segment, Tile
 from studio.engine.stream.store import Store
 from studio.engine.stream.traffic import Reading
+from studio.methods._streamed import RECORDS_AHEAD
 from studio.models.store_layout import StoredTensor
 
-_AHEAD = 2
-"""Records read ahead: one is computed on, one is ready, one is on its way."""
 _NOISE = 1 << 20
 _PRIME = 104_729
 
@@ -72,7 +71,7 @@ class Learner:
         self._ahead: dict[tuple[int, int], Reading] = {}
         self.learned: set[int] = set()
 
-    def prefetch(self, at: int, *, number: int = _AHEAD) -> None:
+    def prefetch(self, at: int, *, number: int = RECORDS_AHEAD) -> None:
         """Begin to read the first records of a unit."""
         for tile in self._tiles(at)[:number] if self._store.layout.parts else []:
             self._read_ahead(at, tile)
@@ -83,7 +82,7 @@ class Learner:
         self.learned.add(at)
         for number, (first, end) in enumerate(tiles):
             record = self._take(at, first, end)
-            for later in tiles[number + 1 : number + 1 + _AHEAD]:
+            for later in tiles[number + 1 : number + 1 + RECORDS_AHEAD]:
                 self._read_ahead(at, later)
             self._learn_tile(lesson, lesson.weights.view(torch.int16)[first:end], first, end, record)
             if record is not None:
@@ -94,7 +93,7 @@ class Learner:
         """One step of one tile of a unit whose weights come tile by tile; the caller finishes the unit."""
         self.learned.add(lesson.at)
         record = self._take(lesson.at, first, end)
-        later = [tile for tile in self._tiles(lesson.at) if tile[0] >= end][:_AHEAD]
+        later = [tile for tile in self._tiles(lesson.at) if tile[0] >= end][:RECORDS_AHEAD]
         for tile in later if self._store.layout.parts else []:
             self._read_ahead(lesson.at, tile)
         self._learn_tile(lesson, lesson.weights.view(torch.int16), first, end, record)

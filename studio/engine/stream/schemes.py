@@ -241,8 +241,7 @@ class SchemeF(SchemeE):
     def master(
         self, weights: torch.Tensor, record: dict[str, torch.Tensor], out: torch.Tensor | None = None
     ) -> torch.Tensor:
-        bits = _integers(weights, out).bitwise_left_shift_(8)
-        return bits.add_(record["r"]).bitwise_left_shift_(8).view(torch.float32)
+        return widened(weights, out, record["r"], 8)
 
     def _keep_master(self, tile: Tile, master: torch.Tensor) -> None:
         self.split(master, tile.weights, tile.record, tile.noise(2, len(master)))
@@ -380,14 +379,20 @@ def _matrices(segment: Segment) -> Iterator[Segment]:
         yield replace(segment, first=start, end=start + size, gradient=gradient, shape=segment.shape[1:], name=name)
 
 
-def widened(bits: torch.Tensor, out: torch.Tensor | None = None, rest: torch.Tensor | None = None) -> torch.Tensor:
-    """bf16 bits as fp32 numbers, with what is missing to fp32; in `out` or in memory of their own."""
-    wide = _integers(bits, out).bitwise_left_shift_(16)
-    return (wide if rest is None else wide.add_(rest)).view(torch.float32)
-
-
-def _integers(bits: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
-    return bits.to(torch.int32) if out is None else out.view(torch.int32).copy_(bits)
+def widened(
+    bits: torch.Tensor, out: torch.Tensor | None = None, rest: torch.Tensor | None = None, lower: int = 16
+) -> torch.Tensor:
+    """bf16 bits (n,) as fp32 numbers, with the `lower` bits that follow; in `out` or in memory of their own."""
+    wide = torch.empty(len(bits), dtype=torch.float32, device=bits.device) if out is None else out
+    whole = wide.view(torch.int32)
+    # In pieces, since adding integers of another width makes a copy of what is added.
+    each = CACHED if bits.device.type == "cpu" else max(1, len(bits))
+    for start in range(0, len(bits), each):
+        part = whole[start : start + each].copy_(bits[start : start + each]).bitwise_left_shift_(lower)
+        if rest is not None:
+            part.add_(rest[start : start + each])
+        part.bitwise_left_shift_(16 - lower)
+    return wide
 
 
 SCHEMES: dict[str, type[Scheme]] = {kind.key: kind for kind in (Scheme, SchemeD, SchemeE, SchemeF, SchemeI)}

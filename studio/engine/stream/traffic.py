@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 
 from studio.engine.stream.buffers import Buffer
 from studio.machine.drive_file import REQUEST_BYTES, DriveFile
+from studio.methods._streamed import BEHIND_BYTES
 
 _READERS = 4
 _WRITERS = 2
 """Threads for each drive."""
-_BEHIND_BYTES = 16 << 20
-"""Writes under way at most: more would only be memory."""
 
 
 @dataclass
@@ -106,11 +105,11 @@ class Traffic:
             future = self._writers.submit(self._move, "write", file.write, memory[at:stop], offset + at - start)
             self._behind.append((stop - at, future, then if stop == end else _nothing))
         self.counts.written += end - start
-        self._settle(_BEHIND_BYTES)
+        self._settle(BEHIND_BYTES)
 
     def look(self) -> None:
         """See what has been written by now."""
-        self._settle(_BEHIND_BYTES)
+        self._settle(BEHIND_BYTES)
 
     def drain(self) -> None:
         """Wait until everything is written.
