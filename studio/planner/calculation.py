@@ -30,10 +30,12 @@ PROCESS_BYTES = 460_000_000
 """
 _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
-_SHORT_BYTES = 60_000_000
+_SHORT_BYTES = 110_000_000
 """Of kernels beside a streamed layer that comes whole, where a processor computes in 16 bits (two mixtures)."""
 _PRODUCTS_BYTES, _PRODUCTS_EACH = 40e6, 36.0
 """The same beside frozen layers with adapters, at most, and for each number of a layer (five sizes, two processors)."""
+_FROZEN_BYTES = 10_000_000
+"""The same in fp32, at least (three methods, four widths, two lengths)."""
 _SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
 
 
@@ -228,14 +230,16 @@ def _laid_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
 
 def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> float:
     """Beside streamed matrices. In fp32 what is not read of them, for no less than fp32 is counted. Where they have
-    adapters, what a processor's 16-bit products take; where they learn, what a processor takes with them, and what a
-    card has of the widest and its gradient in fp32 while the first product of a layer learns (3.2 bytes a number, less
-    12 MB, in five schemes at two sizes).
+    adapters, what a processor's products take; where they learn, what a processor takes with them, and what a card has
+    of the widest and its gradient in fp32 while the first product of a layer learns (3.2 bytes a number, less 12 MB, in
+    five schemes at two sizes).
     """
     is_short = batch.compute == 2 and not batch.widened
     if trained.passing:
         return _passing_bytes(trained, batch, device)
     if batch.compute == 4 and not batch.widened and trained.layer_inputs and not device.is_card:
+        if trained.adapter:
+            return float(max(0, _FROZEN_BYTES - trained.extra_bytes))
         return -float((2 - trained.rest_bytes) * max(shapes.layer_sizes, default=0)) - _handed_back(shapes, trained)
     if is_short and trained.short_bytes and not device.is_card:
         return float(trained.short_bytes)

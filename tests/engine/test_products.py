@@ -104,7 +104,7 @@ def step(rows):
 ctypes.CDLL(None).mallopt(-3, 1 << 20)  # what is freed goes
 step(400)
 before = anonymous()
-for rows in range(200, 400, 2):
+for rows in range(100, 500, 2):
     step(rows)
 ctypes.CDLL(None).malloc_trim(0)
 print(anonymous() - before)
@@ -114,6 +114,6 @@ print(anonymous() - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="measured by what Linux tells")
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_memory_does_not_grow_with_every_length_of_a_row(precision: str) -> None:
-    """Three hundred kernels, of which a processor with 16-bit products would keep some 300 MB."""
+    """Six hundred kernels, which a processor with 16-bit products would keep, of some 0.6 GB."""
     done = subprocess.run([sys.executable, "-c", _LENGTHS, precision], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 120e6
+    assert int(done.stdout) < 250e6

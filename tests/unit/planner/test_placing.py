@@ -191,7 +191,13 @@ def test_sixteen_bits_that_would_be_emulated_are_calculated_as_widened() -> None
 
     native, wide = (said("ssd_offload", emulates=emulates) for emulates in (False, True))
     exact = said("ssd_offload", "train.precision=fp32", emulates=True)
-    assert wide.memory == exact.memory | {"weights": exact.memory["weights"] // 2}
+    records = METHODS.get("ssd_offload").estimate(spec("method.key=ssd_offload").method, known.shapes).records_bytes
+    # What is missing to fp32 and gives way to its record is not there in the first place.
+    gone = min(2 * known.shapes.widest, records // 2)
+    assert wide.memory == exact.memory | {
+        "weights": exact.memory["weights"] // 2,
+        "other": exact.memory["other"] + gone,
+    }
     assert wide.step_seconds == exact.step_seconds
     assert (wide.read_bytes, wide.written_bytes) == (native.read_bytes, native.written_bytes)
     assert said("lora", emulates=True) == said("lora", emulates=False)
