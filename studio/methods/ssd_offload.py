@@ -87,12 +87,12 @@ _REST_BYTES = {"C": 2, "D": 2, "E": 2, "F": 1, "I": 0}
 _CARD_BYTES = {"C": 17e6, "D": 29e6, "E": 32e6, "F": 33e6, "I": 28e6}
 """What a card holds of a tile while it learns: measured with the tests' pretended card at layers of 12M and 49M, and
 with scheme E at a mixture's of 7M, 26M and 76M."""
-_PASS_EACH, _PASS_BYTES = 0.9, 10_000_000
+_PASS_EACH, _PASS_BYTES = 1.2, 10_000_000
 """What passing layers take beside: for each number of the widest matrix, and noise and pages of the allocator's."""
 _STATELESS_TILES = 4
 """Of embedding or head without state: they are written as quickly as the next gradient comes."""
 _SHORT_BYTES = 14_000_000
-"""The same of 16-bit products: their kernels. These from five schemes, four widths, two lengths."""
+"""The same of 16-bit products: their kernels. These from five schemes, four widths, two lengths, and 8B geometry."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
