@@ -30,6 +30,7 @@ def test_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path, monkeypa
         ("E", "llama", "bf16", None, 512, "previous"),
         ("E", "llama", "bf16", None, 64, "layer"),
         ("I", "llama", "bf16", None, 64, "previous"),
+        ("E", "llama", "fp32", 300e6, 64, "previous"),
         ("E", "qwen3_moe", "bf16", None, 64, "previous"),
         ("E", "qwen3_moe", "bf16", 300e6, 64, "previous"),
         ("E", "qwen3_moe", "fp32", 300e6, 64, "previous"),
