@@ -93,6 +93,8 @@ _STATELESS_TILES = 4
 """Of embedding or head without state: they are written as quickly as the next gradient comes."""
 _SHORT_BYTES = 14_000_000
 """The same of 16-bit products: their kernels. These from five schemes, four widths, two lengths, and 8B geometry."""
+_EXPERTS_SHORT_BYTES = 110_000_000
+"""The same where experts get rows of as many lengths (two mixtures, two lengths)."""
 
 
 def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
@@ -130,7 +132,7 @@ def _estimate(params: SsdOffloadParams, shapes: Shapes) -> Trained:
         cache_bytes=params.cache_bytes,
         graph_bytes=params.graph_bytes,
         extra_bytes=records + int(_PASS_EACH * piece) + _PASS_BYTES,
-        short_bytes=0 if whole else _SHORT_BYTES,
+        short_bytes=_EXPERTS_SHORT_BYTES if whole else _SHORT_BYTES,
         records_bytes=records,
         tiling_bytes=0 if ends or not params.train_embeddings else tiles,
         card_bytes=int(_CARD_BYTES[params.scheme]),

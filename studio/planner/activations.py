@@ -50,6 +50,11 @@ class MicroBatch:
     together: int = 1
     light: bool = True
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether arithmetic and weights are in fp32."""
+        return self.compute == 4 and not self.widened
+
 
 @dataclass(frozen=True)
 class Kept:

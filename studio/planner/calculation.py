@@ -30,10 +30,9 @@ PROCESS_BYTES = 460_000_000
 """
 _CARD_PROCESS_BYTES = 2_200_000_000  # the same with CUDA's libraries
 _WASTE = 0.03  # of what comes and goes: an allocator's blocks never fit exactly
-_SHORT_BYTES = 110_000_000
-"""Of kernels beside a streamed layer that comes whole, where a processor computes in 16 bits (two mixtures)."""
 _PRODUCTS_BYTES, _PRODUCTS_EACH = 40e6, 36.0
-"""The same beside frozen layers with adapters, at most, and for each number of a layer (five sizes, two processors)."""
+"""What a processor's 16-bit products take beside frozen layers with adapters, at most, and for each number of a layer
+(five sizes, two processors)."""
 _FROZEN_BYTES = 10_000_000
 """The same in fp32, at least (three methods, four widths, two lengths)."""
 _SMALL_WASTE, _MOST_SMALL = 0.12, 64_000_000  # the C library keeps small blocks back; large ones it returns
@@ -191,10 +190,7 @@ def _steady(spec: RunSpec, shapes: Shapes, trained: Trained, device: Device, bat
         scratch=_scratch(shapes, trained, optimizer.scratch_bytes, device),
         accumulates=spec.train.accumulation > 1,
         other=_extra_bytes(trained, device) + _packed_bytes(shapes, trained, device, batch),
-        short_gradients=_short_gradients(trained, batch) if not device.is_card else 0,
-        laid=0.0 if device.is_card else _laid_bytes(shapes, trained, batch),
-        tiling=0.0 if device.is_card else _tiling_bytes(trained, batch),
-        proving=0.0 if device.is_card or batch.compute == 4 else _proving_bytes(trained),
+        **({} if device.is_card else _of_streaming(shapes, trained, batch)),
     )
 
 
@@ -204,28 +200,29 @@ def _extra_bytes(trained: Trained, device: Device) -> int:
     return trained.extra_bytes
 
 
-def _tiling_bytes(trained: Trained, batch: MicroBatch) -> float:
-    """Of tiles that learn; in fp32 what is missing to it is read before their records as well."""
-    is_exact = batch.compute == 4 and not batch.widened and trained.tiling_bytes > 0
-    return float(trained.tiling_bytes + is_exact * (1 + RECORDS_AHEAD) * trained.rest_bytes * TILE)
+def _of_streaming(shapes: Shapes, trained: Trained, batch: MicroBatch) -> dict[str, float]:
+    """What `steady` is told of layers that stream through a processor and learn."""
+    is_short = batch.compute == 2
+    # In fp32 what is missing to it is read before a tile's record as well.
+    rest = (1 + RECORDS_AHEAD) * trained.rest_bytes * TILE if batch.is_exact and trained.tiling_bytes else 0
+    # A layer that comes whole is there in fp32 for the proofs before training: before records and kernels come.
+    proving = 4.0 * trained.passing - trained.records_bytes - trained.short_bytes
+    return {
+        "short_gradients": _short_gradients(trained) if is_short else 0,
+        "laid": float(batch.compute * _widest_streamed(shapes)) if _learns_in_pieces(trained) else 0.0,
+        "tiling": float(trained.tiling_bytes + rest),
+        "proving": max(0.0, proving) if is_short else 0.0,
+    }
 
 
-def _proving_bytes(trained: Trained) -> float:
-    """A layer that comes whole in fp32: the proofs before training compute so, before records and kernels come."""
-    return max(0.0, 4.0 * trained.passing - trained.records_bytes - _SHORT_BYTES)
+def _learns_in_pieces(trained: Trained) -> bool:
+    """Whether streamed matrices come, and learn, one after the other."""
+    return bool(trained.layer_inputs) and not trained.adapter and not trained.passing
 
 
-def _handed_back(shapes: Shapes, trained: Trained) -> float:
-    """What is missing to a learning matrix's fp32 is in its record as well, so its own goes for that."""
-    piece = min(shapes.widest, max(shapes.layer_sizes, default=0))
-    return float(min(trained.rest_bytes * piece, trained.records_bytes // 2))
-
-
-def _laid_bytes(shapes: Shapes, trained: Trained, batch: MicroBatch) -> float:
-    """Of streamed matrices that learn one after the other, one's gradient."""
-    if not trained.layer_inputs or trained.adapter or trained.passing:
-        return 0.0
-    return float(batch.compute * min(shapes.widest, max(shapes.layer_sizes, default=0)))
+def _widest_streamed(shapes: Shapes) -> int:
+    """Numbers of a layer's widest matrix."""
+    return min(shapes.widest, max(shapes.layer_sizes, default=0))
 
 
 def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: MicroBatch) -> float:
@@ -234,33 +231,27 @@ def _packed_bytes(shapes: Shapes, trained: Trained, device: Device, batch: Micro
     of the widest and its gradient in fp32 while the first product of a layer learns (3.2 bytes a number, less 12 MB, in
     five schemes at two sizes).
     """
-    is_short = batch.compute == 2 and not batch.widened
+    is_short, layer = batch.compute == 2, max(shapes.layer_sizes, default=0)
+    if device.is_card:
+        return 0.0 if is_short or not _learns_in_pieces(trained) else max(0.0, 3.2 * shapes.widest - 12e6)
     if trained.passing:
-        return _passing_bytes(trained, batch, device)
-    if batch.compute == 4 and not batch.widened and trained.layer_inputs and not device.is_card:
-        if trained.adapter:
-            return float(max(0, _FROZEN_BYTES - trained.extra_bytes))
-        return -float((2 - trained.rest_bytes) * max(shapes.layer_sizes, default=0)) - _handed_back(shapes, trained)
-    if is_short and trained.short_bytes and not device.is_card:
-        return float(trained.short_bytes)
-    if not trained.layer_inputs or is_short == device.is_card or bool(trained.adapter) == device.is_card:
+        return float(trained.short_bytes) if is_short else 4.0 * trained.passing
+    if not trained.layer_inputs:
         return 0.0
-    if device.is_card:
-        return max(0.0, 3.2 * shapes.widest - 12e6)
-    return min(_PRODUCTS_BYTES, _PRODUCTS_EACH * max(shapes.layer_sizes, default=0))
-
-
-def _short_gradients(trained: Trained, batch: MicroBatch) -> int:
-    """Numbers whose gradients have 16 bits: of streamed matrices that learn, where a processor computes so."""
-    is_short = batch.compute == 2 and not batch.widened and bool(trained.layer_inputs) and not trained.adapter
-    return max(0, trained.gradients - trained.exact) if is_short else 0
-
-
-def _passing_bytes(trained: Trained, batch: MicroBatch, device: Device) -> float:
-    """Beside a streamed layer that comes whole and its gradients: on a processor what its weights become in fp32."""
-    if device.is_card:
+    if is_short:
+        return min(_PRODUCTS_BYTES, _PRODUCTS_EACH * layer) if trained.adapter else float(trained.short_bytes)
+    if not batch.is_exact:
         return 0.0
-    return 4.0 * trained.passing if batch.compute == 4 else float(_SHORT_BYTES)
+    if trained.adapter:
+        return float(max(0, _FROZEN_BYTES - trained.extra_bytes))
+    # What is missing to a learning matrix's fp32 is in its record as well, so its own goes for that.
+    handed_back = min(trained.rest_bytes * _widest_streamed(shapes), trained.records_bytes // 2)
+    return -float((2 - trained.rest_bytes) * layer + handed_back)
+
+
+def _short_gradients(trained: Trained) -> int:
+    """Numbers whose gradients have 16 bits where arithmetic has: of streamed matrices that learn."""
+    return max(0, trained.gradients - trained.exact) if trained.layer_inputs and not trained.adapter else 0
 
 
 def seconds_of(

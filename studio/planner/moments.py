@@ -74,7 +74,7 @@ def steady(
     scratch: float,
     accumulates: bool,
     other: float,
-    short_gradients: int = 0,
+    short_gradients: float = 0,
     laid: float = 0.0,
     tiling: float = 0.0,
     proving: float = 0.0,
@@ -90,7 +90,7 @@ def steady(
         laid, tiling, proving: see `Steady`.
     """
     here = shapes.total - trained.elsewhere
-    exact = here if batch.compute == 4 and not batch.widened else min(here, trained.exact)
+    exact = here if batch.is_exact else min(here, trained.exact)
     quantised = min(trained.quantised, shapes.linear_numbers + shapes.experts)
     rest = max(0, here - max(exact, 0) - quantised) if exact < here else 0
     matrices = max(0, shapes.linear_numbers - quantised) * exact / max(1, shapes.total)  # experts are never cast

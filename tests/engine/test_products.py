@@ -90,16 +90,18 @@ def test_without_a_gradient_nothing_is_kept(quick: list[tuple[int, ...]]) -> Non
 _LENGTHS = """
 import ctypes, sys
 import torch
+from studio.engine import products
 from studio.engine.device import make_accelerator
 from tests.bench.sides.memory_peak import anonymous
 
+products.is_quicker = lambda: True  # fp32 by oneDNN
 make_accelerator("cpu", sys.argv[1])
 kind = torch.bfloat16 if sys.argv[1] == "bf16" else torch.float32
-weight = torch.randn(2816, 1024, dtype=kind)
+weight = torch.randn(2816, 1024, dtype=kind, requires_grad=True)
 
 def step(rows):
-    given, back = torch.randn(rows, 1024, dtype=kind), torch.randn(rows, 2816, dtype=kind)
-    torch.nn.functional.linear(given, weight), back @ weight, back.T @ given
+    given = torch.randn(rows, 1024, dtype=kind, requires_grad=True)
+    torch.nn.functional.linear(given, weight).sum().backward()
 
 ctypes.CDLL(None).mallopt(-3, 1 << 20)  # what is freed goes
 step(400)
@@ -112,8 +114,8 @@ print(anonymous() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measured by what Linux tells")
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_memory_does_not_grow_with_every_length_of_a_row(precision: str) -> None:
-    """Six hundred kernels, which a processor with 16-bit products would keep, of some 0.6 GB."""
+@pytest.mark.parametrize(("precision", "most"), [("bf16", 250e6), ("fp32", 100e6)])
+def test_memory_does_not_grow_with_every_length_of_a_row(precision: str, most: float) -> None:
+    """Kernels for 200 lengths: 0.8 GB where a processor has 16-bit products, and 0.26 GB in fp32 by oneDNN."""
     done = subprocess.run([sys.executable, "-c", _LENGTHS, precision], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 250e6
+    assert int(done.stdout) < most
